@@ -9,6 +9,7 @@ mod body;
 mod json;
 mod properties;
 mod table;
+mod term;
 mod value;
 
 use std::{fmt, str, sync::Arc, time::Duration};
