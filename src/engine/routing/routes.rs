@@ -1,0 +1,132 @@
+//! Where one message goes: the result of routing, and the memory that routing works in.
+
+use super::topic::Walk;
+
+/// A place that messages are routed to: a queue, or another exchange.
+///
+/// Invariant: targets alive at the same time have different slots, so that two targets are the
+/// same if their slots are.
+pub(crate) trait Target: Clone {
+    /// A small number; memory of the size of the largest one is kept per [`Routes`].
+    fn slot(&self) -> usize;
+}
+
+/// The targets of one message, each once, in the order found.
+///
+/// It is made once and used for many messages, so that routing does not allocate.
+#[derive(Debug)]
+pub(crate) struct Routes<T> {
+    targets: Vec<T>,
+    /// By slot: the epoch in which the target was last pushed.
+    pushed: Vec<u32>,
+    /// The current message. Invariant: above every stamp of a former message, and never 0.
+    epoch: u32,
+    /// What the walk through a topic trie works in.
+    pub(super) walk: Walk,
+    /// Where headers are put in order, as indexes into their table.
+    pub(super) header_order: Vec<u32>,
+}
+
+impl<T> Default for Routes<T> {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            pushed: Vec::new(),
+            epoch: 1,
+            walk: Walk::default(),
+            header_order: Vec::new(),
+        }
+    }
+}
+
+impl<T: Target> Routes<T> {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets all targets, for the next message.
+    pub(crate) fn clear(&mut self) {
+        self.targets.clear();
+        self.epoch = self.epoch.checked_add(1).unwrap_or_else(|| {
+            self.pushed.fill(0);
+            1
+        });
+    }
+
+    /// Adds a target, unless it was pushed since the last `clear`; says whether it was added.
+    pub(crate) fn push(&mut self, target: &T) -> bool {
+        let slot = target.slot();
+        if self.pushed.len() <= slot {
+            self.pushed.resize(slot + 1, 0);
+        }
+        let stamp = self.pushed.get_mut(slot).expect("the stamps reach up to the slot");
+        if *stamp == self.epoch {
+            return false;
+        }
+        *stamp = self.epoch;
+        self.targets.push(target.clone());
+        true
+    }
+
+    /// Removes and yields the targets. Until the next `clear` they are still not added again.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
+        self.targets.drain(..)
+    }
+
+    /// Whether the target was pushed since the last `clear`.
+    pub(crate) fn contains(&self, target: &T) -> bool {
+        self.pushed.get(target.slot()) == Some(&self.epoch)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[T] {
+        &self.targets
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_added_once_until_cleared() {
+        let mut routes = Routes::new();
+        assert!(routes.push(&7_usize));
+        assert!(routes.push(&0));
+        assert!(!routes.push(&7));
+        assert_eq!(routes.as_slice(), [7, 0]);
+        assert_eq!((routes.len(), routes.is_empty()), (2, false));
+        routes.clear();
+        assert!(routes.is_empty());
+        assert!(!routes.contains(&7));
+        assert!(routes.push(&7));
+        assert!(routes.contains(&7));
+    }
+
+    #[test]
+    fn drained_targets_stay_known() {
+        let mut routes = Routes::new();
+        routes.push(&1_usize);
+        assert_eq!(routes.drain().collect::<Vec<_>>(), [1]);
+        assert!(!routes.push(&1));
+        assert!(routes.is_empty());
+    }
+
+    #[test]
+    fn stamps_do_not_survive_the_end_of_the_epochs() {
+        let mut routes = Routes::new();
+        routes.push(&3_usize);
+        routes.epoch = u32::MAX;
+        routes.clear();
+        // The first epoch comes again, in which slot 3 was stamped.
+        assert_eq!(routes.epoch, 1);
+        assert!(routes.push(&3));
+    }
+}
