@@ -18,7 +18,9 @@ const MATCH: &str = "x-match";
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum InvalidMatch {
     /// Not a text at all.
-    #[error("Invalid x-match field type {} (value {}); expected longstr", .0.type_name(), .0.term())]
+    #[error(
+        "Invalid x-match field type {} (value {}); expected longstr", .0.type_name(), .0.term()
+    )]
     Type(Value),
     /// Another text.
     #[error(

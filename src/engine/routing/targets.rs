@@ -135,7 +135,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_agree_with_a_map(steps in prop::collection::vec((0_usize..40, any::<bool>()), 0..400)) {
+        fn counts_agree_with_a_map(
+            steps in prop::collection::vec((0_usize..40, any::<bool>()), 0..400)
+        ) {
             let (mut targets, mut model) = (Targets::default(), BTreeMap::<usize, usize>::new());
             for (slot, adds) in steps {
                 let count = model.entry(slot).or_default();
