@@ -58,6 +58,8 @@ fuzz_all() {
         return 0
     fi
     tool fuzz "$FUZZ_VERSION"
+    RUSTFLAGS="--cfg fuzzing" cargo clippy --manifest-path fuzz/Cargo.toml \
+        --target-dir "$FUZZ_DIR/clippy" --all-targets -- -D warnings
     cargo "+$NIGHTLY" fuzz build --sanitizer none --target-dir "$FUZZ_DIR"
     fuzz_canary
     for name in $(fuzz_targets); do

@@ -3,6 +3,9 @@
 
 #[allow(dead_code, unused_imports)]
 mod engine;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 #[allow(dead_code, unused_imports)]
 mod message;
 mod name;
