@@ -65,10 +65,10 @@ fuzz_all() {
     for name in $(fuzz_targets); do
         printf -- '-- %s for %d s\n' "$name" "$seconds"
         mkdir -p "fuzz/corpus/$name" "fuzz/seeds/$name"
-        # The progress lines are left out; a finding, its input and the count stay.
+        # Progress and hints are left out; a finding, its input and the count stay.
         fuzz_with "$name" "fuzz/corpus/$name" "fuzz/seeds/$name" -- \
             "-max_total_time=$seconds" -timeout=10 -rss_limit_mb=2048 2>&1 |
-            grep -v -E '^(#[0-9]+[[:space:]]|INFO: )' || failed="$failed $name"
+            grep -v -E '^(#[0-9]+[[:space:]]|INFO: |######|")' || failed="$failed $name"
     done
     if [[ -n "$failed" ]]; then
         echo "Findings in:$failed"
