@@ -68,7 +68,7 @@ fuzz_all() {
         # Progress and hints are left out; a finding, its input and the count stay.
         fuzz_with "$name" "fuzz/corpus/$name" "fuzz/seeds/$name" -- \
             "-max_total_time=$seconds" -timeout=10 -rss_limit_mb=2048 2>&1 |
-            grep -v -E '^(#[0-9]+[[:space:]]|INFO: |######|")' || failed="$failed $name"
+            grep -v -E '^(#[0-9]+[[:space:]]|INFO: |######|"|WARNING: Failed to find function|[[:space:]]NEW_FUNC)' || failed="$failed $name"
     done
     if [[ -n "$failed" ]]; then
         echo "Findings in:$failed"

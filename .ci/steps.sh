@@ -34,7 +34,7 @@ step() {
     ) < /dev/null 2>&1 | tee "$STEPS_NOTES/output"
     status="${PIPESTATUS[0]}"
     set -e
-    count_results
+    count_results "$name"
     if [[ "$status" -ne 0 ]]; then
         verdict="FAILED"
     elif [[ -e "$STEPS_NOTES/whole_step_skipped" ]]; then
@@ -57,10 +57,16 @@ skip_step() {
     touch "$STEPS_NOTES/whole_step_skipped"
 }
 
-# Adds up what the test harness and the fuzzer said in the step's output.
+# count_results STEP: adds up what the test harness and the fuzzer said in the step's output.
 count_results() {
+    local step="$1" ignored
     sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed; \([0-9]*\) ignored.*/\1 \2 \3/p' \
-        "$STEPS_NOTES/output" >> "$STEPS_NOTES/tests"
+        "$STEPS_NOTES/output" > "$STEPS_NOTES/step_tests"
+    cat "$STEPS_NOTES/step_tests" >> "$STEPS_NOTES/tests"
+    ignored=$(awk '{ ignored += $3 } END { printf "%d", ignored }' "$STEPS_NOTES/step_tests")
+    if [[ "$ignored" -ne 0 ]]; then
+        skip "$ignored tests in the step $step" "marked as ignored"
+    fi
     sed -n 's/^Done \([0-9]*\) runs in .*/\1/p' "$STEPS_NOTES/output" >> "$STEPS_NOTES/fuzz"
 }
 
