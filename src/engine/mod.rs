@@ -6,3 +6,4 @@
 pub(crate) mod definition;
 pub(crate) mod entity;
 pub(crate) mod routing;
+pub(crate) mod topology;
