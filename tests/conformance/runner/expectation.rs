@@ -251,7 +251,7 @@ mod tests {
         let recorded = r#"{"ok":{"deliveries":[{"a":1,"b":1},{"a":1,"b":2},{"a":1,"b":1}]}}"#;
         assert!(any(
             recorded,
-            r#"{"ok":{"deliveries":[{"b":1,"a":1},{"a":1,"b":1},{"b":2,"a":1}]}}"#
+            r#"{"ok":{"deliveries":[{"b":2,"a":1},{"b":1,"a":1},{"a":1,"b":1}]}}"#
         ));
         assert!(!any(recorded, r#"{"ok":{"deliveries":[{"a":1,"b":1},{"a":1,"b":2}]}}"#));
         assert!(!any(

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::expectation::{Difference, Order, Texts, compare};
 use super::fields::Fields;
-use super::json::{Json, Object};
+use super::json::Json;
 use super::player::Player;
 use super::report::{Outcome, Verdict};
 use super::scenario::{Scenario, Step};
@@ -30,29 +30,20 @@ pub(crate) fn replay<'a>(
 
 fn play(case: &Case, settings: &Settings, rig: &mut Option<Rig>) -> Outcome {
     let (name, verdict) = match case {
-        Case::Scenario { name, text } => match Scenario::parse(text) {
+        Case::Scenario { text, .. } => match Scenario::parse(text) {
             Ok(scenario) => {
-                let verdict = guarded(|| play_scenario(&scenario, settings));
+                let verdict = play_scenario(&scenario, settings);
                 (scenario.name, verdict)
             }
-            Err(difference) => (name.clone(), Verdict::fail(None, &difference)),
+            Err(difference) => (case.name().to_owned(), Verdict::fail(None, &difference)),
         },
-        // A rig is put back only after all went well, so nothing half done is used again.
-        Case::Vector { name, line } => (name.clone(), guarded(|| play_vector(line, rig))),
+        Case::Vector { line, .. } => {
+            // A rig is put back only after all went well, so nothing half done is used again.
+            let played = guarded(|| play_vector(line, rig));
+            (case.name().to_owned(), verdict(None, played))
+        }
     };
     Outcome { name, verdict }
-}
-
-/// A panic of the broker is a failure of this case and of no other.
-fn guarded(play: impl FnOnce() -> Verdict) -> Verdict {
-    catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("without a text");
-        Verdict::fail(None, &Difference::new("an answer", format!("a panic: {text}")))
-    })
 }
 
 fn play_scenario(scenario: &Scenario, settings: &Settings) -> Verdict {
@@ -68,12 +59,15 @@ fn play_scenario(scenario: &Scenario, settings: &Settings) -> Verdict {
         (Texts::Ignore, _) | (_, Texts::Ignore) => Texts::Ignore,
     };
     let mut player = Player::new();
-    for (index, step) in steps.iter().enumerate() {
-        if let Err(difference) = play_step(&mut player, step, texts) {
-            return Verdict::fail(Some(index + 1), &difference);
+    for (step, number) in steps.iter().zip(1..) {
+        let result = guarded(|| play_step(&mut player, step, texts));
+        if result.is_err() {
+            // What failed may fail again when it is taken apart, which adds nothing.
+            let _ = guarded(|| close(player));
+            return verdict(Some(number), result);
         }
     }
-    Verdict::Pass
+    verdict(None, guarded(|| close(player)))
 }
 
 fn play_step(player: &mut Player, step: &Step, texts: Texts) -> Result<(), Difference> {
@@ -84,36 +78,48 @@ fn play_step(player: &mut Player, step: &Step, texts: Texts) -> Result<(), Diffe
     compare(&step.expect, &got, texts, order)
 }
 
+/// Takes a broker apart, with all that is still open.
+#[expect(clippy::unnecessary_wraps, reason = "it is guarded like a step")]
+fn close(player: Player) -> Result<(), Difference> {
+    drop(player);
+    Ok(())
+}
+
 /// Plays a line on the rig of the line before it, if both have the same set of bindings.
-fn play_vector(line: &str, rig: &mut Option<Rig>) -> Verdict {
-    let fail = |got: String| Verdict::fail(None, &Difference::new("a vector", got));
-    let vector = match Json::parse(line) {
-        Ok(Json::Object(members)) => match read_vector(members) {
-            Ok(vector) => vector,
-            Err(reason) => return fail(reason),
-        },
-        Ok(other) => return fail(other.to_string()),
-        Err(reason) => return fail(reason),
+fn play_vector(line: &str, rig: &mut Option<Rig>) -> Result<(), Difference> {
+    let vector = Json::parse(line)
+        .and_then(|json| match json {
+            Json::Object(members) => Vector::read(&Fields::new(members)),
+            other => Err(other.to_string()),
+        })
+        .map_err(|found| Difference::new("a vector", found))?;
+    let expected = Json::List(vector.matched.clone());
+    let unplayable = |reason| Difference::new(expected.to_string(), reason);
+    let found = match rig.take().filter(|rig| rig.fits(&vector)) {
+        Some(rig) => rig,
+        None => Rig::new(&vector).map_err(unplayable)?,
     };
-    let expected = vector.matched.to_string();
-    let played = match rig.take().filter(|rig| rig.fits(&vector)) {
-        Some(rig) => Ok(rig),
-        None => Rig::new(&vector),
-    }
-    .and_then(|found| Ok((found.matched(&vector)?, found)));
-    match played {
-        Ok((matched, found)) => {
-            *rig = Some(found);
-            if matched == vector.matched {
-                Verdict::Pass
-            } else {
-                Verdict::fail(None, &Difference::new(expected, matched.to_string()))
-            }
-        }
-        Err(reason) => Verdict::fail(None, &Difference::new(expected, reason)),
+    let matched = Json::List(found.matched(&vector).map_err(unplayable)?);
+    *rig = Some(found);
+    if matched == expected {
+        Ok(())
+    } else {
+        Err(Difference::new(expected.to_string(), matched.to_string()))
     }
 }
 
-fn read_vector(members: Object) -> Result<Vector, String> {
-    Vector::read(&Fields::new(members))
+/// Turns a panic of the broker into a failure of what is played now, and of nothing else.
+fn guarded(play: impl FnOnce() -> Result<(), Difference>) -> Result<(), Difference> {
+    catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("without a text");
+        Err(Difference::new("an answer", format!("a panic: {text}")))
+    })
+}
+
+fn verdict(step: Option<usize>, played: Result<(), Difference>) -> Verdict {
+    played.map_or_else(|difference| Verdict::fail(step, &difference), |()| Verdict::Pass)
 }

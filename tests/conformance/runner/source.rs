@@ -12,6 +12,15 @@ pub(crate) enum Case {
     Vector { name: String, line: String },
 }
 
+impl Case {
+    /// The name, from the path.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Scenario { name, .. } | Self::Vector { name, .. } => name,
+        }
+    }
+}
+
 /// A path that cannot be read, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unreadable(pub(crate) String);
@@ -106,10 +115,7 @@ mod tests {
 
     fn names(path: &str) -> Vec<String> {
         let found = recorded(path).expect("the recordings are there");
-        let name = |case| match case {
-            Case::Scenario { name, .. } | Case::Vector { name, .. } => name,
-        };
-        found.into_iter().map(name).collect()
+        found.iter().map(|case| case.name().to_owned()).collect()
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) struct Vector {
     routing_key: String,
     headers: Option<Table>,
     /// Positions of the bindings that match, in order.
-    pub(crate) matched: Json,
+    pub(crate) matched: Vec<Json>,
 }
 
 impl Vector {
@@ -58,7 +58,7 @@ impl Vector {
                 None | Some(Json::Null) => None,
                 Some(headers) => Some(table::from_json(headers)?),
             },
-            matched: Json::List(list("matched")?),
+            matched: list("matched")?,
         })
     }
 }
@@ -73,7 +73,7 @@ pub(crate) struct Rig {
     channel: Channel,
     /// Held because it closes its channels when dropped.
     _connection: Connection,
-    /// Held because the clock stands still while a message may be under way.
+    /// Held because it closes everything when dropped.
     _broker: Broker,
 }
 
@@ -122,7 +122,7 @@ impl Rig {
     }
 
     /// Publishes the message of a vector and returns the positions of the queues that got it.
-    pub(crate) fn matched(&self, vector: &Vector) -> Result<Json, String> {
+    pub(crate) fn matched(&self, vector: &Vector) -> Result<Vec<Json>, String> {
         let mut message = Message::new("");
         if let Some(headers) = &vector.headers {
             message = message.with_headers(headers.clone());
@@ -144,7 +144,7 @@ impl Rig {
                 matched.push(Json::from(position));
             }
         }
-        Ok(Json::List(matched))
+        Ok(matched)
     }
 }
 
