@@ -343,6 +343,8 @@ mod tests {
         let of_quorum = " of queue type rabbit_quorum_queue";
         check_refused(quorum("x-max-priority", 5), of_quorum);
         check_refused(quorum("x-queue-mode", "lazy"), of_quorum);
+        check_refused(quorum("x-queue-mode", "no such mode"), of_quorum);
+        check_refused([("x-dead-letter-strategy", "no such strategy")], classic);
         check_refused(quorum("x-queue-master-locator", "random"), of_quorum);
         check_refused([("x-delivery-limit", 3), ("x-max-length", -1)], ": {value_negative,-1}");
     }

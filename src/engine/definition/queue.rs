@@ -1,6 +1,6 @@
 //! What is declared when a queue is declared.
 
-use crate::Table;
+use crate::{Table, engine::entity::OwnerId};
 
 use super::{
     arguments::QueueArguments,
@@ -8,7 +8,6 @@ use super::{
     mismatch::{Mismatch, compare_arguments, compare_property},
     queue_type::QueueType,
 };
-use crate::engine::entity::OwnerId;
 
 /// What a client asks for when it declares a queue, with arguments nobody has looked at yet.
 #[derive(Clone, Debug, Default, PartialEq)]

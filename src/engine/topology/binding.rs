@@ -223,6 +223,8 @@ mod tests {
     fn where_one_argument_ends_and_the_next_begins_counts() {
         let tables = [
             Table::from([("a", ""), ("b", "")]),
+            Table::from([("a", ""), ("b", "c")]),
+            Table::from([("a", "bSc")]),
             Table::from([("a", "b")]),
             Table::from([("ab", "")]),
             Table::from([("a", Value::Array(vec!["b".into()])), ("c", Value::Void)]),
