@@ -5,6 +5,7 @@
 //! limits of a broker or of AMQP, that is the business of publishing.
 
 mod body;
+mod envelope;
 #[cfg(feature = "json")]
 mod json;
 mod properties;
@@ -25,7 +26,7 @@ pub use self::{
     table::{Table, TableIter},
     value::Value,
 };
-pub(crate) use self::{properties::Properties, table::TableSize};
+pub(crate) use self::{envelope::Envelope, properties::Properties};
 
 /// A body and its properties, immutable and shared: cloning copies neither.
 ///
@@ -84,8 +85,7 @@ impl Message {
     /// ```
     /// use std::time::Duration;
     ///
-    /// let ttl = Duration::from_micros(1_500);
-    /// let message = leveret::Message::new("now or never").expires_in(ttl);
+    /// let message = leveret::Message::new("now or never").expires_in(Duration::from_micros(1_500));
     /// assert_eq!(message.expiration(), Some("2"));
     /// ```
     pub fn expires_in(self, ttl: Duration) -> Self {

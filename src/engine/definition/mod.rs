@@ -13,10 +13,9 @@ mod queue;
 mod queue_type;
 mod reader;
 
-pub(crate) use arguments::{DeadLetterStrategy, Overflow, QueueArguments};
 pub(crate) use consumer::ConsumerArguments;
 pub(crate) use exchange::{ExchangeDeclaration, ExchangeDefinition};
-pub(crate) use fault::{ArgumentFault, InvalidArgument};
+pub(crate) use fault::InvalidArgument;
 pub(crate) use mismatch::Mismatch;
-pub(crate) use queue::{InvalidQueue, QueueDeclaration, QueueDefinition, QueueProperty};
+pub(crate) use queue::{InvalidQueue, QueueDeclaration, QueueDefinition};
 pub(crate) use queue_type::QueueType;

@@ -1,6 +1,6 @@
 //! What is declared when a queue is declared.
 
-use crate::{Table, engine::entity::OwnerId};
+use crate::{Name, Table, engine::entity::OwnerId};
 
 use super::{
     arguments::QueueArguments,
@@ -118,6 +118,14 @@ impl QueueProperty {
 }
 
 impl InvalidQueue {
+    /// The argument or property that is wrong.
+    pub(crate) fn argument(&self) -> Name {
+        match self {
+            Self::Argument(invalid) => invalid.argument.clone(),
+            Self::Property(property) => Name::from(property.as_str()),
+        }
+    }
+
     /// The text that follows `PRECONDITION_FAILED - `; `entity` names the queue and its vhost.
     pub(crate) fn text(&self, entity: &str) -> String {
         match self {

@@ -46,10 +46,12 @@ impl<T: Target> DirectRouter<T> {
         }
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self) {
         for targets in self.keys.values() {
             assert!(!targets.is_empty(), "a key without targets is forgotten");

@@ -28,10 +28,12 @@ impl<T: Target> FanoutRouter<T> {
         self.targets.push_all(routes);
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_empty(&self) -> bool {
         self.targets.is_empty()
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self) {
         self.targets.check_invariants();
     }

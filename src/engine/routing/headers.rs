@@ -88,10 +88,12 @@ impl<T: Target> HeadersRouter<T> {
         routes.header_order = order;
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_empty(&self) -> bool {
         self.bindings.is_empty()
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self) {
         for (index, binding) in self.bindings.iter().enumerate() {
             assert!(binding.bindings > 0, "what is kept is bound");

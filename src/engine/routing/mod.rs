@@ -23,7 +23,6 @@ use self::{
 };
 pub(crate) use self::{
     headers::{InvalidMatch, check_arguments},
-    pattern::TopicPattern,
     routes::{Routes, Target},
 };
 
@@ -81,6 +80,7 @@ impl<T: Target> Router<T> {
     }
 
     /// Whether nothing is bound.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Direct(bindings) => bindings.is_empty(),
@@ -91,6 +91,7 @@ impl<T: Target> Router<T> {
     }
 
     /// Panics if the arrangement contradicts itself; takes time in proportion to its size.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn check_invariants(&self) {
         match self {
             Self::Direct(bindings) => bindings.check_invariants(),

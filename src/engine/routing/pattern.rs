@@ -33,9 +33,11 @@ impl<'a> From<&'a str> for PatternWord<'a> {
 }
 
 /// A topic pattern, taken apart.
+#[cfg(test)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TopicPattern<'a>(Vec<PatternWord<'a>>);
 
+#[cfg(test)]
 impl<'a> TopicPattern<'a> {
     pub(crate) fn parse(pattern: &'a str) -> Self {
         Self(words(pattern).map(PatternWord::from).collect())
@@ -68,6 +70,7 @@ impl<'a> TopicPattern<'a> {
 }
 
 /// What is matched after one more word that fits: each match before it, moved on by one word.
+#[cfg(test)]
 fn extend(matched: &[bool], key: &[&str], fits: impl Fn(&str) -> bool) -> Vec<bool> {
     let moved = matched.iter().zip(key).map(|(&before, word)| before && fits(word));
     std::iter::once(false).chain(moved).collect()

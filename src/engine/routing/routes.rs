@@ -21,6 +21,8 @@ pub(crate) struct Routes<T> {
     pushed: Vec<u32>,
     /// The current message. Invariant: above every stamp of a former message, and never 0.
     epoch: u32,
+    /// How often a target was pushed, also one that was there already.
+    offered: u64,
     /// What the walk through a topic trie works in.
     pub(super) walk: Walk,
     /// Where headers are put in order, as indexes into their table.
@@ -33,6 +35,7 @@ impl<T> Default for Routes<T> {
             targets: Vec::new(),
             pushed: Vec::new(),
             epoch: 1,
+            offered: 0,
             walk: Walk::default(),
             header_order: Vec::new(),
         }
@@ -55,6 +58,7 @@ impl<T: Target> Routes<T> {
 
     /// Adds a target, unless it was pushed since the last `clear`; says whether it was added.
     pub(crate) fn push(&mut self, target: &T) -> bool {
+        self.offered += 1;
         let slot = target.slot();
         if self.pushed.len() <= slot {
             self.pushed.resize(slot + 1, 0);
@@ -68,26 +72,19 @@ impl<T: Target> Routes<T> {
         true
     }
 
-    /// Removes and yields the targets. Until the next `clear` they are still not added again.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
-        self.targets.drain(..)
-    }
-
     /// Whether the target was pushed since the last `clear`.
     pub(crate) fn contains(&self, target: &T) -> bool {
         self.pushed.get(target.slot()) == Some(&self.epoch)
     }
 
+    /// How often a target was pushed since the beginning of all time: whether a binding matched is
+    /// told by the difference, even if it leads to where another one has led.
+    pub(crate) fn offered(&self) -> u64 {
+        self.offered
+    }
+
     pub(crate) fn as_slice(&self) -> &[T] {
         &self.targets
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.targets.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.targets.is_empty()
     }
 }
 
@@ -102,21 +99,11 @@ mod tests {
         assert!(routes.push(&0));
         assert!(!routes.push(&7));
         assert_eq!(routes.as_slice(), [7, 0]);
-        assert_eq!((routes.len(), routes.is_empty()), (2, false));
         routes.clear();
-        assert!(routes.is_empty());
+        assert!(routes.as_slice().is_empty());
         assert!(!routes.contains(&7));
         assert!(routes.push(&7));
         assert!(routes.contains(&7));
-    }
-
-    #[test]
-    fn drained_targets_stay_known() {
-        let mut routes = Routes::new();
-        routes.push(&1_usize);
-        assert_eq!(routes.drain().collect::<Vec<_>>(), [1]);
-        assert!(!routes.push(&1));
-        assert!(routes.is_empty());
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl<T: Target> Targets<T> {
         self.bound.is_empty()
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self) {
         assert!(
             self.places.is_some() || self.bound.len() <= SEARCHED_MAX,

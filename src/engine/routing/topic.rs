@@ -223,6 +223,7 @@ impl<T: Target> TopicRouter<T> {
         self.nodes.get_mut(id.index()).expect("a node id lies in the trie")
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self) {
         let mut literals = HashMap::<NodeId, u32>::new();
         // Every edge, with whether the child is to know of a `#` above it.
@@ -357,7 +358,7 @@ mod tests {
 
     use proptest::{prelude::*, sample::select};
 
-    use super::{super::TopicPattern, *};
+    use super::{super::pattern::TopicPattern, *};
 
     /// Texts of up to seven words that often meet, wildcards and empty words among them.
     fn text() -> impl Strategy<Value = String> {

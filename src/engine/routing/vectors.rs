@@ -13,7 +13,7 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 
-use super::*;
+use super::{pattern::TopicPattern, *};
 use crate::message::Value;
 
 #[derive(Deserialize)]

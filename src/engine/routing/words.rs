@@ -62,6 +62,7 @@ impl Words {
         self.known.get(text).map(|word| word.id)
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self, edges: impl Iterator<Item = WordId>) {
         let mut uses = HashMap::<WordId, usize>::new();
         edges.for_each(|id| *uses.entry(id).or_default() += 1);

@@ -325,12 +325,14 @@ impl Topology {
     }
 
     /// The bindings that lead away from an exchange, oldest first.
+    #[cfg(test)]
     pub(crate) fn bindings_from(&self, source: &str) -> impl Iterator<Item = &Arc<BindingSpec>> {
         let record = self.exchanges.get(source);
         record.into_iter().flat_map(|record| record.outgoing.values())
     }
 
     /// The bindings that lead to an exchange or queue, oldest first.
+    #[cfg(test)]
     pub(crate) fn bindings_to(
         &self,
         destination: &Endpoint,
@@ -339,6 +341,7 @@ impl Topology {
     }
 
     /// Asserts all invariants, in time linear in everything there is.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn check_invariants(&self) {
         for (name, declaration) in record::predeclared() {
             let existing = self.exchange(name).expect("predeclared exchanges stay");

@@ -64,7 +64,7 @@ impl Lane {
                 Event::Deliver(delivered) => self.pending.push(Pushed::Deliver(delivered)),
                 Event::Return(returned) => self.pending.push(Pushed::Return(returned)),
                 // Steps learn of the closing through the error itself, and never wait for room.
-                Event::Closed(_) | Event::Blocked | Event::Unblocked => {}
+                Event::Closed(_) => {}
                 other => self.pending.push(Pushed::Unknown(format!("{other:?}"))),
             }
         }

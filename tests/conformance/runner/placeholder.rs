@@ -2,9 +2,13 @@
 //!
 //! Steps are written with `{p}`, `{genN}`, `{ctagN}` and `{replytoN}`; before a step is played they
 //! become real names, and in its result the real names become placeholders again. The prefix `{p}`
-//! is empty, since every scenario has a broker of its own.
+//! is as long as the one of the recordings, since error texts were cut to a length with it, and is
+//! taken out of every result again.
 
 use super::json::Json;
+
+/// What `{p}` stands for: nothing that a scenario would say itself.
+const PREFIX: &str = "leveret__";
 
 /// What the names begin with that a broker generates.
 const GENERATED_QUEUE: &str = "amq.gen-";
@@ -80,7 +84,7 @@ impl Placeholders {
             let length = length_of_placeholder(from_brace);
             let (found, after) = from_brace.split_at(length.max(1));
             match found {
-                "{p}" => {}
+                "{p}" => real.push_str(PREFIX),
                 "{" => real.push_str(found),
                 met => match self.met.iter().find(|(placeholder, _)| placeholder == met) {
                     Some((_, name)) => real.push_str(name),
@@ -94,7 +98,7 @@ impl Placeholders {
     }
 
     fn restore_text(&self, text: &str) -> String {
-        let mut restored = text.to_owned();
+        let mut restored = text.replace(PREFIX, "");
         for (placeholder, real) in &self.met {
             restored = restored.replace(real, placeholder);
         }

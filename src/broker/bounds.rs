@@ -1,0 +1,151 @@
+//! What is checked of names, tables and messages before anything happens with them.
+
+use super::{limits::Limits, refusal};
+use crate::{Entity, Error, ErrorKind, Message, Name, Result, Table, Value};
+
+/// Headers that name further routing keys; the second is removed before delivery.
+pub(crate) const CC: &str = "CC";
+pub(crate) const BCC: &str = "BCC";
+
+/// The user of everyone who does not say otherwise.
+pub(crate) const DEFAULT_USER: &str = "guest";
+
+/// The largest `expiration`, in milliseconds: ten years of 365 days, as for every TTL.
+const EXPIRATION_MS_MAX: u64 = 315_360_000_000;
+
+/// Checks that a name fits AMQP's short string.
+pub(crate) fn check_name(entity: Entity, name: &str) -> Result<()> {
+    if name.len() > Name::BYTES_MAX {
+        return Err(Error::plain(refusal::too_long(entity, name)));
+    }
+    Ok(())
+}
+
+/// A name that fits AMQP's short string.
+pub(crate) fn name(entity: Entity, name: &str) -> Result<Name> {
+    check_name(entity, name)?;
+    Ok(Name::from(name))
+}
+
+/// Checks the size of a table of arguments or headers.
+pub(crate) fn check_table(table: &Table, limits: &Limits) -> Result<()> {
+    let size = table.measure(limits.table_depth);
+    let found = [
+        ("table_depth", u64::from(limits.table_depth), u64::from(size.depth)),
+        ("table_entries", limits.table_entries, size.entries),
+        ("table_bytes", limits.table_bytes, size.bytes),
+    ];
+    for (limit, max, found) in found {
+        check_limit(limit, max, found)?;
+    }
+    Ok(())
+}
+
+/// Checks what `RabbitMQ` checks of a message, in its order, and its size.
+pub(crate) fn check_message(message: &Message, limits: &Limits, user: &str) -> Result<()> {
+    check_limit("message_bytes", limits.message_bytes, message.body().len() as u64)?;
+    if message.properties().is_none() {
+        return Ok(());
+    }
+    if let Some(headers) = message.headers() {
+        check_table(headers, limits)?;
+    }
+    check_short_properties(message)?;
+    if let Some(named) = message.user_id()
+        && named != user
+    {
+        return Err(invalid(
+            "user_id",
+            format!("user_id property set to '{named}' but authenticated user was '{user}'"),
+        ));
+    }
+    if let Some(expiration) = message.expiration() {
+        check_expiration(expiration)?;
+    }
+    for header in [CC, BCC] {
+        if let Some(value) = message.header(header)
+            && !matches!(value, Value::Array(_))
+        {
+            let kind = value.type_name();
+            return Err(invalid(
+                header,
+                format!("invalid message: {{unacceptable_type_in_header,\"{header}\",{kind}}}"),
+            ));
+        }
+    }
+    if let Some(mode) = message.delivery_mode()
+        && !matches!(mode, 1 | 2)
+    {
+        let text = format!("invalid message: {{delivery_mode_unknown,{mode}}}");
+        return Err(invalid("delivery_mode", text));
+    }
+    Ok(())
+}
+
+/// The routing keys of a message beyond its own: the strings in its CC and BCC headers. What else
+/// these hold is passed over.
+pub(crate) fn further_keys(message: &Message) -> Vec<Name> {
+    let Some(headers) = message.headers() else { return Vec::new() };
+    let lists = [CC, BCC].into_iter().filter_map(|header| match headers.get(header) {
+        Some(Value::Array(items)) => Some(items),
+        Some(_) | None => None,
+    });
+    lists.flatten().filter_map(Value::as_str).map(Name::from).collect()
+}
+
+/// Integers as Erlang reads them: a sign, then digits, nothing else.
+fn check_expiration(expiration: &str) -> Result<()> {
+    let digits = expiration.strip_prefix(['+', '-']).unwrap_or(expiration);
+    let refused = |fault: &str| {
+        Err(invalid("expiration", format!("invalid expiration '{expiration}': {fault}")))
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return refused("no_integer");
+    }
+    let significant = digits.trim_start_matches('0');
+    let value = if significant.is_empty() { Ok(0) } else { significant.parse::<u64>() };
+    match value {
+        Ok(0) => Ok(()),
+        Ok(_) if expiration.starts_with('-') => {
+            refused(&format!("{{value_negative,-{significant}}}"))
+        }
+        Ok(value) if value <= EXPIRATION_MS_MAX => Ok(()),
+        Ok(_) | Err(_) if expiration.starts_with('-') => {
+            refused(&format!("{{value_negative,-{significant}}}"))
+        }
+        Ok(_) | Err(_) => refused(&format!("{{value_too_large,{significant}}}")),
+    }
+}
+
+/// Properties that are short strings on the wire.
+fn check_short_properties(message: &Message) -> Result<()> {
+    let properties = [
+        ("content_type", message.content_type()),
+        ("content_encoding", message.content_encoding()),
+        ("correlation_id", message.correlation_id()),
+        ("reply_to", message.reply_to()),
+        ("expiration", message.expiration()),
+        ("message_id", message.message_id()),
+        ("type", message.kind()),
+        ("user_id", message.user_id()),
+        ("app_id", message.app_id()),
+        ("cluster_id", message.cluster_id()),
+    ];
+    for (property, value) in properties {
+        if value.is_some_and(|value| value.len() > Name::BYTES_MAX) {
+            return Err(invalid(property, format!("{property} is longer than 255 bytes")));
+        }
+    }
+    Ok(())
+}
+
+fn check_limit(limit: &'static str, max: u64, found: u64) -> Result<()> {
+    if found > max {
+        return Err(Error::plain(ErrorKind::LimitExceeded { limit, max, found }));
+    }
+    Ok(())
+}
+
+fn invalid(property: &'static str, text: String) -> Error {
+    Error::plain(ErrorKind::InvalidMessage { property, text })
+}

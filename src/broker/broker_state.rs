@@ -1,0 +1,249 @@
+//! What one broker consists of.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use super::{
+    bounds,
+    connection_state::ConnectionState,
+    consumer::{ConsumerCore, EndReason},
+    context::{Context, Phase},
+    vhost_state::VhostState,
+    workers::Pool,
+};
+use crate::{
+    Denial, Entity, Error, ErrorKind, Name, Result,
+    clock::HostDeadline,
+    sync::{Mutex, Rank},
+};
+
+/// The name of the virtual host that is always there.
+pub(crate) const DEFAULT_VHOST: &str = "/";
+
+/// One broker.
+#[derive(Debug)]
+pub(crate) struct BrokerState {
+    pub(crate) context: Arc<Context>,
+    pub(crate) default: Arc<VhostState>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    vhosts: HashMap<Name, Arc<VhostState>>,
+    /// Those that are still there are told when the broker closes.
+    connections: Vec<Weak<ConnectionState>>,
+    consumers: Vec<Weak<ConsumerCore>>,
+    pools: Vec<Weak<Pool>>,
+}
+
+/// What [`Broker::close`](crate::Broker::close) met.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use std::time::Duration;
+/// use leveret::{Broker, Message};
+///
+/// let broker = Broker::new();
+/// let queue = broker.declare_queue("tasks").declare()?;
+/// queue.send(Message::new("nobody comes"))?;
+/// let report = broker.close(Duration::from_secs(1));
+/// assert!(report.is_clean());
+/// assert_eq!(report.messages_lost, 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// Deliveries that were still in somebody's hand, and were taken back.
+    pub requeued: u64,
+    /// Worker threads whose handler still ran.
+    pub workers_running: u32,
+    /// Confirms that ended as `Closed`. Zero without a store, where publishing decides them.
+    pub unconfirmed: u64,
+    /// Messages that are gone because nothing persists them.
+    pub messages_lost: u64,
+}
+
+impl CloseReport {
+    /// Whether everybody was done in time. Messages that nobody persists do not count.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.requeued == 0 && self.workers_running == 0 && self.unconfirmed == 0
+    }
+}
+
+impl BrokerState {
+    pub(crate) fn new(context: Context) -> Arc<Self> {
+        let context = Arc::new(context);
+        let name = Name::from(DEFAULT_VHOST);
+        let default = VhostState::new(name.clone(), Arc::clone(&context));
+        let state = State {
+            vhosts: HashMap::from([(name, Arc::clone(&default))]),
+            connections: Vec::new(),
+            consumers: Vec::new(),
+            pools: Vec::new(),
+        };
+        Arc::new(Self { context, default, state: Mutex::new(Rank::Broker, state) })
+    }
+
+    pub(crate) fn create_vhost(&self, name: &str) -> Result<Arc<VhostState>> {
+        self.check_open()?;
+        bounds::check_name(Entity::VirtualHost, name)?;
+        let key = Name::from(name);
+        let vhost = VhostState::new(key.clone(), Arc::clone(&self.context));
+        let mut state = self.state.lock();
+        if state.vhosts.contains_key(&key) {
+            let kind = ErrorKind::AlreadyExists { entity: Entity::VirtualHost, name: key };
+            return Err(Error::plain(kind));
+        }
+        check_count("vhosts", self.context.limits.vhosts, state.vhosts.len())?;
+        state.vhosts.insert(key, Arc::clone(&vhost));
+        Ok(vhost)
+    }
+
+    pub(crate) fn vhost(&self, name: &str) -> Result<Arc<VhostState>> {
+        self.check_open()?;
+        let found = self.state.lock().vhosts.get(name).cloned();
+        found.ok_or_else(|| vhost_not_found(name))
+    }
+
+    /// Deletes a virtual host with all it holds: its connections are closed, its consumers end.
+    pub(crate) fn delete_vhost(&self, name: &str) -> Result<()> {
+        self.check_open()?;
+        if name == DEFAULT_VHOST {
+            let kind = ErrorKind::AccessRefused {
+                entity: Entity::VirtualHost,
+                name: Name::from(name),
+                reason: Denial::System,
+            };
+            return Err(Error::new(kind, &Name::from(name)));
+        }
+        let removed = self.state.lock().vhosts.remove(name);
+        let vhost = removed.ok_or_else(|| vhost_not_found(name))?;
+        vhost.close();
+        for connection in self.connections() {
+            if Arc::ptr_eq(&connection.vhost, &vhost) {
+                connection.close(Some(&vhost_not_found(name)));
+            }
+        }
+        vhost.end(EndReason::QueueDeleted);
+        Ok(())
+    }
+
+    pub(crate) fn add_connection(&self, connection: &Arc<ConnectionState>) -> Result<()> {
+        let mut state = self.state.lock();
+        state.connections.retain(|known| known.strong_count() > 0);
+        check_count("connections", self.context.limits.connections, state.connections.len())?;
+        state.connections.push(Arc::downgrade(connection));
+        Ok(())
+    }
+
+    /// Remembers a consumer of the handle tier, to end it when the broker closes.
+    pub(crate) fn add_consumer(&self, consumer: &Arc<ConsumerCore>) {
+        let mut state = self.state.lock();
+        if state.consumers.len() == state.consumers.capacity() {
+            state.consumers.retain(|known| known.strong_count() > 0);
+        }
+        state.consumers.push(Arc::downgrade(consumer));
+    }
+
+    pub(crate) fn add_pool(&self, pool: &Arc<Pool>) {
+        let mut state = self.state.lock();
+        state.pools.retain(|known| known.strong_count() > 0);
+        state.pools.push(Arc::downgrade(pool));
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.context.phase() > Phase::Open {
+            return Err(Error::closed());
+        }
+        Ok(())
+    }
+
+    /// Closes the broker; see [`Broker::close`](crate::Broker::close).
+    pub(crate) fn close(&self, within: Duration) -> CloseReport {
+        let until = HostDeadline::within(within);
+        if !self.context.begin_draining() {
+            return CloseReport::default();
+        }
+        self.end_consumers();
+        let mut report = CloseReport::default();
+        let pools = self.pools();
+        let mut watch = self.context.progress.watch();
+        while self.unacked() > 0 || pools.iter().any(|pool| pool.running() > 0) {
+            if !watch.wait(until) {
+                break;
+            }
+        }
+        self.context.enter(Phase::Closed);
+        report.requeued = self.unacked();
+        report.workers_running = pools.iter().map(|pool| pool.running()).sum();
+        for pool in &pools {
+            pool.join_finished();
+        }
+        report.messages_lost = self.end();
+        report
+    }
+
+    /// Ends everything at once and waits for nobody. Says how many messages are gone with it.
+    pub(crate) fn end(&self) -> u64 {
+        self.context.enter(Phase::Closed);
+        let vhosts: Vec<_> = self.state.lock().vhosts.values().cloned().collect();
+        for vhost in &vhosts {
+            vhost.close();
+        }
+        for connection in self.connections() {
+            connection.close(Some(&Error::closed()));
+        }
+        let messages = vhosts.iter().map(|vhost| vhost.end(EndReason::BrokerClosed)).sum();
+        self.context.timers.stop();
+        messages
+    }
+
+    /// Ends every consumer of both tiers; what was not received goes back.
+    fn end_consumers(&self) {
+        let consumers: Vec<_> = {
+            let state = self.state.lock();
+            state.consumers.iter().filter_map(Weak::upgrade).collect()
+        };
+        for consumer in consumers {
+            consumer.end(EndReason::BrokerClosed);
+        }
+        for connection in self.connections() {
+            connection.end_consumers();
+        }
+    }
+
+    fn unacked(&self) -> u64 {
+        let vhosts: Vec<_> = self.state.lock().vhosts.values().cloned().collect();
+        let queues = vhosts.iter().flat_map(|vhost| vhost.all_queues());
+        queues.map(|queue| queue.snapshot().unacked).sum()
+    }
+
+    fn connections(&self) -> Vec<Arc<ConnectionState>> {
+        self.state.lock().connections.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn pools(&self) -> Vec<Arc<Pool>> {
+        self.state.lock().pools.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+fn check_count(limit: &'static str, max: usize, count: usize) -> Result<()> {
+    if count >= max {
+        let (max, found) = (max as u64, count as u64 + 1);
+        return Err(Error::plain(ErrorKind::LimitExceeded { limit, max, found }));
+    }
+    Ok(())
+}
+
+fn vhost_not_found(name: &str) -> Error {
+    Error::not_found(Entity::VirtualHost, name, &Name::from(name))
+}

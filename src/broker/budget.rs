@@ -1,0 +1,107 @@
+//! The memory of a broker, in accounted bytes.
+//!
+//! The counter is one for the whole broker, so queues do not touch it per message: each draws
+//! from it in steps and keeps up to three steps in hand. A publish that finds too little left is
+//! refused before it changes anything.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The largest step in which queues draw from the counter.
+const STEP_BYTES_MAX: u64 = 4_096;
+
+/// A step is at most this fraction of the bound, so that a small bound is kept closely.
+const STEPS_MIN: u64 = 4_096;
+
+/// The accounted bytes of all queues of a broker.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    max: u64,
+    /// How many bytes a queue draws, or gives back, at a time.
+    step: u64,
+    /// Invariant: the sum of what queues have drawn. Sequentially consistent, because
+    /// publishers that wait for room announce themselves before they look here.
+    drawn: AtomicU64,
+}
+
+/// What one queue has drawn.
+#[derive(Debug, Default)]
+pub(crate) struct Allowance {
+    drawn: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(max: u64) -> Self {
+        let step = (max / STEPS_MIN).clamp(1, STEP_BYTES_MAX);
+        Self { max, step, drawn: AtomicU64::new(0) }
+    }
+
+    /// Whether so many bytes more would fit now. Publishers that ask at the same time may all be
+    /// told yes: together they can pass the bound by one publish each.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        self.drawn.load(Ordering::SeqCst).saturating_add(bytes) <= self.max
+    }
+
+    /// The accounted bytes, up to three steps per queue more than they hold.
+    pub(crate) fn drawn(&self) -> u64 {
+        self.drawn.load(Ordering::SeqCst)
+    }
+}
+
+impl Allowance {
+    /// Draws or gives back so that what is drawn covers what the queue holds. Says whether it gave
+    /// back.
+    pub(crate) fn cover(&mut self, held: u64, budget: &Budget) -> bool {
+        if self.drawn < held {
+            let more = (held - self.drawn).next_multiple_of(budget.step);
+            self.drawn += more;
+            budget.drawn.fetch_add(more, Ordering::SeqCst);
+            return false;
+        }
+        let spare = (self.drawn - held) / budget.step * budget.step;
+        let gives_back = spare > 2 * budget.step;
+        if gives_back {
+            self.drawn -= spare;
+            budget.drawn.fetch_sub(spare, Ordering::SeqCst);
+        }
+        gives_back
+    }
+
+    /// Gives everything back.
+    pub(crate) fn release(&mut self, budget: &Budget) {
+        budget.drawn.fetch_sub(self.drawn, Ordering::SeqCst);
+        self.drawn = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_always_covers_what_is_held() {
+        let budget = Budget::new(u64::MAX);
+        let (mut one, mut other) = (Allowance::default(), Allowance::default());
+        for held in [1, 5_000, 100_000, 90_000, 4_096, 10, 0, 7] {
+            one.cover(held, &budget);
+            other.cover(held / 2, &budget);
+            let most = held + held / 2 + 6 * STEP_BYTES_MAX;
+            assert!((held + held / 2..=most).contains(&budget.drawn()), "{held}: {budget:?}");
+        }
+        one.release(&budget);
+        other.release(&budget);
+        assert_eq!(budget.drawn(), 0);
+    }
+
+    #[test]
+    fn room_is_what_the_bound_leaves() {
+        let budget = Budget::new(10_000);
+        assert!(budget.has_room(10_000));
+        assert!(!budget.has_room(10_001));
+        let mut queue = Allowance::default();
+        assert!(!queue.cover(8_001, &budget));
+        assert!(budget.has_room(1_998));
+        assert!(!budget.has_room(1_999), "8 001 bytes are drawn in steps of 2");
+        assert!(queue.cover(0, &budget));
+        assert!(budget.has_room(9_999));
+    }
+}

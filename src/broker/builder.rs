@@ -1,0 +1,214 @@
+//! The broker, and how one is opened.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use super::{
+    broker_state::{BrokerState, CloseReport},
+    context::Context,
+    lease::Lease,
+    limits::Limits,
+    timers::Driver,
+    vhost::VirtualHost,
+};
+use crate::{
+    Result,
+    clock::{Clock, ManualClock},
+};
+
+/// An embedded broker.
+///
+/// It is a cheap clone and dereferences to its default virtual host `/`, so every declaration
+/// works on it directly. It closes with [`close`](Self::close), or when the last handle that can
+/// publish or declare is dropped: `Broker`, `VirtualHost`, `Exchange`, `Queue`, `Publisher`,
+/// `Transaction`, `Connection`, `Channel`. Consumers end then; dropping never waits for anyone.
+/// A handler or thread that holds one of these keeps the broker open until `close`.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Message};
+///
+/// let broker = Broker::new();
+/// let orders = broker.declare_exchange("orders").topic().declare()?;
+/// let billing = broker.declare_queue("billing").declare()?;
+/// orders.bind(&billing, "order.*")?;
+///
+/// let routed = orders.publish("order.created", Message::new("order 1"))?;
+/// assert_eq!(routed.queues, 1);
+/// let delivery = billing.get()?.expect("it is there");
+/// assert_eq!(delivery.text(), Some("order 1"));
+/// delivery.ack()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Broker {
+    default: VirtualHost,
+}
+
+impl Broker {
+    /// A broker in memory with default limits. It starts no thread before its first deadline.
+    #[must_use]
+    pub fn new() -> Self {
+        BrokerBuilder::new().build()
+    }
+
+    /// A broker in memory whose time stands still until [`ManualClock::advance`]. It never starts
+    /// a thread.
+    #[must_use]
+    pub fn manual() -> (Self, ManualClock) {
+        let clock = ManualClock::new();
+        (BrokerBuilder::new().manual_clock(&clock).build(), clock)
+    }
+
+    /// All other settings.
+    pub fn builder() -> BrokerBuilder {
+        BrokerBuilder::new()
+    }
+
+    /// Creates a virtual host: an isolated set of exchanges, queues and bindings.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`, `InvalidName`, `LimitExceeded`, `Closed`.
+    pub fn create_vhost(&self, name: &str) -> Result<VirtualHost> {
+        Ok(VirtualHost::new(self.state().create_vhost(name)?, self.lease().clone()))
+    }
+
+    /// Finds a virtual host. The default one is `/`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Closed`.
+    pub fn vhost(&self, name: &str) -> Result<VirtualHost> {
+        Ok(VirtualHost::new(self.state().vhost(name)?, self.lease().clone()))
+    }
+
+    /// Deletes a virtual host with all it holds: its connections are closed and its consumers end.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `AccessRefused` for the default one; `Closed`.
+    pub fn delete_vhost(&self, name: &str) -> Result<()> {
+        self.state().delete_vhost(name)
+    }
+
+    /// Shuts down, in at most so long of the host's time:
+    ///
+    /// 1. Consumers end with [`BrokerClosed`](crate::EndReason::BrokerClosed), and what they had
+    ///    not received goes back. New consumers and declarations get `Closed`.
+    /// 2. It waits for deliveries in hand to be settled and for handlers of workers to return.
+    ///    Publishing still works meanwhile, so that they can finish.
+    /// 3. Publishing gets `Closed`, and confirms are resolved.
+    /// 4. What is still in hand is taken back; settling it later gets `Closed`.
+    ///
+    /// The report says what was met. A second call does nothing and reports nothing.
+    #[expect(clippy::must_use_candidate, reason = "the report is for those who want it")]
+    pub fn close(&self, within: Duration) -> CloseReport {
+        self.state().close(within)
+    }
+
+    /// Runs what is due, and says how long it is until the next deadline. For event loops, with
+    /// [`BrokerBuilder::caller_timers`].
+    #[expect(clippy::must_use_candidate, reason = "a caller that polls on a schedule ignores it")]
+    pub fn poll_timers(&self) -> Option<Duration> {
+        let context = &self.state().context;
+        context.timers.run_due(context.clock.now());
+        context.timers.next_deadline().map(|deadline| deadline.since(context.clock.now()))
+    }
+
+    /// The accounted bytes of all messages, which [`Limits::memory_bytes`] bounds: at most some
+    /// 12 KiB per queue more than they come to.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.state().context.budget.drawn()
+    }
+
+    fn state(&self) -> &Arc<BrokerState> {
+        self.lease().broker()
+    }
+
+    fn lease(&self) -> &Lease {
+        self.default.lease()
+    }
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Broker {
+    type Target = VirtualHost;
+
+    fn deref(&self) -> &VirtualHost {
+        &self.default
+    }
+}
+
+/// Settings of a broker.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Limits};
+///
+/// let mut limits = Limits::default();
+/// limits.memory_bytes = 64 << 20;
+/// let broker = Broker::builder().limits(limits).caller_timers().open()?;
+/// assert_eq!(broker.poll_timers(), None);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing happens before open()"]
+pub struct BrokerBuilder {
+    limits: Limits,
+    clock: Option<ManualClock>,
+    driver: Driver,
+}
+
+impl BrokerBuilder {
+    fn new() -> Self {
+        Self { limits: Limits::default(), clock: None, driver: Driver::Thread }
+    }
+
+    /// Replaces the bounds.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Takes time from this clock; implies [`caller_timers`](Self::caller_timers). Several brokers
+    /// may follow one clock.
+    pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = Some(clock.clone());
+        self.driver = Driver::Caller;
+        self
+    }
+
+    /// Never starts the timer thread: the caller runs [`Broker::poll_timers`].
+    pub fn caller_timers(mut self) -> Self {
+        self.driver = Driver::Caller;
+        self
+    }
+
+    /// Opens the broker.
+    ///
+    /// # Errors
+    ///
+    /// None as long as everything is in memory.
+    pub fn open(self) -> Result<Broker> {
+        Ok(self.build())
+    }
+
+    fn build(self) -> Broker {
+        let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
+        let broker = BrokerState::new(Context::new(self.limits, clock, self.driver));
+        let default = Arc::clone(&broker.default);
+        Broker { default: VirtualHost::new(default, Lease::new(broker)) }
+    }
+}

@@ -1,0 +1,242 @@
+//! Requests that wait for their reply, over direct reply-to.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{
+    exchange::Exchange,
+    publish_error::PublishReason,
+    reply::{self, ReplySlot},
+    vhost_state::VhostState,
+    waiting::Waiting,
+};
+use crate::{
+    Error, ErrorKind, Message, Name,
+    clock::HostDeadline,
+    engine::queue::Held,
+    sync::{Condvar, Mutex, Rank},
+};
+
+/// A reply to come: to be waited for, or awaited. Dropping it gives up waiting, and a reply that
+/// comes later is dropped.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use leveret::{Broker, Message};
+///
+/// let broker = Broker::new();
+/// let requests = broker.declare_queue("shout").declare()?;
+/// let server = requests.consume().start()?;
+/// let pending = broker.default_exchange().request("shout", Message::new("hello"))?;
+///
+/// let request = server.recv()?;
+/// request.reply(Message::new("HELLO"))?;
+/// request.ack()?;
+/// assert_eq!(pending.wait(Duration::from_secs(10))?.text(), Some("HELLO"));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping it gives up waiting for the reply"]
+pub struct PendingReply {
+    call: Arc<Call>,
+    address: Name,
+    vhost: Arc<VhostState>,
+}
+
+/// Why a call has no reply.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The broker is closed, or closed while the call waited.
+    #[error("the broker is closed")]
+    Closed,
+    /// There is no room now. Trying again later makes sense.
+    #[error("there is no room now")]
+    Full,
+    /// It reached only queues without a consumer, and so was not sent.
+    #[error("nobody serves the queues that it reaches")]
+    NoResponder,
+    /// The request is not acceptable as it is.
+    #[error("{0}")]
+    Refused(Error),
+    /// No reply came in time. The request may have been handled nevertheless.
+    #[error("no reply came in time")]
+    Timeout,
+    /// It reached no queue.
+    #[error("no queue was reached")]
+    Unroutable,
+}
+
+/// Where the reply to one call arrives.
+#[derive(Debug)]
+pub(crate) struct Call {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    outcome: Option<Result<Held, Ended>>,
+    waiting: Waiting,
+}
+
+/// The broker closed while the call waited.
+#[derive(Clone, Copy, Debug)]
+struct Ended;
+
+impl Call {
+    fn new() -> Self {
+        Self { state: Mutex::new(Rank::Outlet, State::default()), changed: Condvar::default() }
+    }
+
+    /// The reply has come. A second one is dropped.
+    pub(crate) fn complete(&self, reply: &Held) {
+        self.finish(Ok(reply.clone()));
+    }
+
+    /// No reply can come any more.
+    pub(crate) fn end(&self) {
+        self.finish(Err(Ended));
+    }
+
+    fn finish(&self, outcome: Result<Held, Ended>) {
+        let (late, wakers) = {
+            let mut state = self.state.lock();
+            let late = if state.outcome.is_some() {
+                Some(outcome)
+            } else {
+                state.outcome = Some(outcome);
+                None
+            };
+            (late, state.waiting.take_wakers())
+        };
+        drop(late);
+        self.changed.notify_all();
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}
+
+impl PendingReply {
+    pub(crate) fn new(exchange: &Exchange, key: &str, request: Message) -> Result<Self, CallError> {
+        let vhost = exchange.vhost().state();
+        let address = vhost.generated_name(reply::ADDRESS_PREFIX);
+        let call = Arc::new(Call::new());
+        if vhost.replies.len() >= vhost.context.limits.calls {
+            return Err(CallError::Full);
+        }
+        vhost.replies.insert(address.clone(), Arc::new(ReplySlot::Call(Arc::clone(&call))));
+        let pending = Self { call, address, vhost: Arc::clone(vhost) };
+        let request = match request.correlation_id() {
+            Some(_) => request,
+            None => request.with_correlation_id(&*pending.address),
+        };
+        let request = request.with_reply_to(&*pending.address);
+        let sent = exchange.route_then(key, request, |envelope, found| {
+            if found.queues.is_empty() {
+                return Err((PublishReason::Unroutable, envelope));
+            }
+            if found.queues.iter().all(|queue| queue.snapshot().consumers == 0) {
+                return Ok(None);
+            }
+            match vhost.check_room(envelope.byte_size(), found) {
+                Ok(()) => Ok(Some(found.enqueue(Held::Resident(Arc::new(envelope))))),
+                Err(reason) => Err((reason, envelope)),
+            }
+        });
+        match sent {
+            Ok(Some(_)) => Ok(pending),
+            Ok(None) => Err(CallError::NoResponder),
+            Err(error) => Err(error.into_parts().0.into()),
+        }
+    }
+
+    /// Waits for the reply, at most so long in the host's time.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout`, `Closed`.
+    pub fn wait(self, within: Duration) -> Result<Message, CallError> {
+        let until = HostDeadline::within(within);
+        let mut state = self.call.state.lock();
+        loop {
+            if let Some(outcome) = state.outcome.take() {
+                drop(state);
+                return message(outcome);
+            }
+            let Some(left) = until.left() else { return Err(CallError::Timeout) };
+            self.call.changed.wait_for(&mut state, left);
+        }
+    }
+}
+
+impl Future for PendingReply {
+    type Output = Result<Message, CallError>;
+
+    /// Must not be polled again after it was ready.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Cloned and dropped outside of the lock, since wakers are somebody else's code.
+        let waker = cx.waker().clone();
+        let (outcome, _spare) = {
+            let mut state = self.call.state.lock();
+            match state.outcome.take() {
+                None => (None, state.waiting.register(waker)),
+                outcome => (outcome, Some(waker)),
+            }
+        };
+        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(message(outcome)))
+    }
+}
+
+impl Drop for PendingReply {
+    fn drop(&mut self) {
+        drop(self.vhost.replies.remove(&self.address));
+    }
+}
+
+impl fmt::Debug for PendingReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingReply").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+fn message(outcome: Result<Held, Ended>) -> Result<Message, CallError> {
+    match outcome {
+        Ok(Held::Resident(envelope)) => Ok(envelope.message.clone()),
+        Err(Ended) => Err(CallError::Closed),
+    }
+}
+
+impl From<PublishReason> for CallError {
+    fn from(reason: PublishReason) -> Self {
+        match reason {
+            PublishReason::Closed => Self::Closed,
+            PublishReason::Full => Self::Full,
+            PublishReason::Refused(error) => Self::Refused(error),
+            PublishReason::Unroutable => Self::Unroutable,
+        }
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Closed => Self::closed(),
+            CallError::Full => Self::plain(ErrorKind::Full { limit: "calls" }),
+            CallError::NoResponder => Self::plain(ErrorKind::NoResponder),
+            CallError::Refused(error) => error,
+            CallError::Timeout => Self::plain(ErrorKind::Timeout),
+            CallError::Unroutable => Self::plain(ErrorKind::Unroutable),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The methods by which messages are published: at once, with confirms, or in a transaction.
+
+use std::sync::Arc;
+
+use super::{Channel, direct_reply, full};
+use crate::{
+    DirectReplyFault, Entity, Error, ErrorKind, Message, Name, Result,
+    broker::{
+        bounds,
+        channel_state::Mode,
+        connection_state,
+        event::DeliveryTag,
+        method::Publish,
+        publish::{self, Checked, Found, Source},
+        publish_error::{PublishError, PublishReason},
+        reply,
+        tx::{Mandatory, TxBuffer, TxPublish, TxSettlement},
+    },
+    engine::queue::Held,
+    message::Envelope,
+};
+
+impl Channel {
+    /// Numbers what is published from now on, and confirms it with [`Event::Ack`] or
+    /// [`Event::Nack`].
+    ///
+    /// # Errors
+    ///
+    /// `WrongMode` on a transactional channel.
+    pub fn confirm_select(&self) -> Result<()> {
+        self.run(|| {
+            self.state.with_mode(|mode| match mode {
+                Mode::Plain => {
+                    *mode = Mode::Confirm(1);
+                    Ok(())
+                }
+                Mode::Confirm(_) => Ok(()),
+                Mode::Tx(_) => Err(wrong_mode("cannot switch from tx to confirm mode")),
+            })
+        })
+    }
+
+    /// Collects what is published and settled from now on until `tx_commit`.
+    ///
+    /// # Errors
+    ///
+    /// `WrongMode` on a channel with confirms.
+    pub fn tx_select(&self) -> Result<()> {
+        self.run(|| {
+            self.state.with_mode(|mode| match mode {
+                Mode::Plain => {
+                    *mode = Mode::Tx(TxBuffer::default());
+                    Ok(())
+                }
+                Mode::Confirm(_) => Err(wrong_mode("cannot switch from confirm to tx mode")),
+                Mode::Tx(_) => Ok(()),
+            })
+        })
+    }
+
+    /// Makes it happen: the publishes in order, then the settlements. Messages that are to be
+    /// returned are returned now.
+    ///
+    /// # Errors
+    ///
+    /// `WrongMode` if the channel is not transactional. `Full` changes nothing: the transaction
+    /// can be tried again or rolled back.
+    pub fn tx_commit(&self) -> Result<()> {
+        self.run(|| {
+            let buffer = self.take_tx()?;
+            let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
+            if !self.vhost().context.budget.has_room(bytes) {
+                self.state.with_mode(|mode| *mode = Mode::Tx(buffer));
+                return Err(full("memory_bytes"));
+            }
+            let TxBuffer { publishes, settlements } = buffer;
+            publish::with_found(|found| {
+                for TxPublish { envelope, queues, reply, mandatory } in publishes {
+                    found.queues.extend(queues);
+                    found.reply = reply;
+                    self.enqueue(envelope, mandatory, found);
+                }
+            });
+            for TxSettlement { settlement, taken } in settlements {
+                connection_state::settle(&self.state, &taken, settlement);
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets it: messages are gone, deliveries are outstanding again.
+    ///
+    /// # Errors
+    ///
+    /// `WrongMode` if the channel is not transactional.
+    pub fn tx_rollback(&self) -> Result<()> {
+        self.run(|| {
+            for TxSettlement { taken, .. } in self.take_tx()?.settlements {
+                self.state.restore(taken);
+            }
+            Ok(())
+        })
+    }
+
+    /// Publishes a message and answers with its number in confirm mode. Never waits. What is
+    /// mandatory and reaches no queue comes back as [`Event::Return`].
+    ///
+    /// # Errors
+    ///
+    /// `Full` leaves the channel open: memory (in confirm mode that is a nack instead), or the
+    /// outbox, whose events have to be taken first. `Refused` has closed the channel or the
+    /// connection. The message is in the error.
+    pub fn basic_publish(
+        &self,
+        of: Publish<'_>,
+        message: Message,
+    ) -> Result<Option<DeliveryTag>, PublishError> {
+        if let Err(error) = self.state.check_open() {
+            return Err(PublishError::new(PublishReason::Refused(error), message));
+        }
+        publish::with_found(|found| self.publish(of, message, found)).map_err(|(error, message)| {
+            self.fail(&error);
+            PublishError::new(error, message)
+        })
+    }
+
+    fn publish(
+        &self,
+        of: Publish<'_>,
+        mut message: Message,
+        found: &mut Found,
+    ) -> Result<Option<DeliveryTag>, (Error, Message)> {
+        let vhost = self.vhost();
+        let source = match self.check_publish(of, &mut message) {
+            Ok(source) => source,
+            Err(error) => return Err((error, message)),
+        };
+        let checked = Checked::new(message, vhost, &self.connection.user)?;
+        if let Err(error) = vhost.route(&source, of.routing_key, &checked, found) {
+            return Err((error, checked.message));
+        }
+        let envelope = Envelope {
+            exchange: source.name(),
+            routing_key: Name::from(of.routing_key),
+            message: checked.message,
+        };
+        let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
+        let is_tx = self.state.with_mode(|mode| matches!(mode, Mode::Tx(_)));
+        if is_tx {
+            self.buffer(envelope, mandatory, found)
+        } else {
+            self.publish_now(envelope, mandatory, found)
+        }
+    }
+
+    /// Checks what does not depend on the message alone, and gives a request its reply address.
+    fn check_publish(&self, of: Publish<'_>, message: &mut Message) -> Result<Source> {
+        let vhost = self.vhost();
+        if of.immediate {
+            return Err(Error::not_implemented("immediate=true"));
+        }
+        if !vhost.is_publishing() {
+            return Err(Error::closed());
+        }
+        let source = match of.exchange {
+            "" => Source::Default,
+            name => Source::Exchange(vhost.exchange(name)?),
+        };
+        source.check_accepts(vhost)?;
+        bounds::check_name(Entity::Message, of.routing_key)?;
+        if message.reply_to() == Some(reply::PSEUDO_QUEUE) {
+            let address = self
+                .state
+                .reply_address()
+                .ok_or_else(|| direct_reply(DirectReplyFault::NoConsumer))?;
+            message.properties_mut().reply_to = Some(address);
+        }
+        Ok(source)
+    }
+
+    fn publish_now(
+        &self,
+        envelope: Envelope,
+        mandatory: Mandatory,
+        found: &mut Found,
+    ) -> Result<Option<DeliveryTag>, (Error, Message)> {
+        let vhost = self.vhost();
+        if !self.state.has_event_room() {
+            return Err((full("events"), envelope.message));
+        }
+        if vhost.check_room(envelope.byte_size(), found).is_err() {
+            return match self.state.refuse() {
+                Some(number) => Ok(Some(number)),
+                None => Err((full("memory_bytes"), envelope.message)),
+            };
+        }
+        self.enqueue(envelope, mandatory, found);
+        Ok(self.state.confirm())
+    }
+
+    /// Keeps a publish for the commit. Where it goes is decided now.
+    fn buffer(
+        &self,
+        envelope: Envelope,
+        mandatory: Mandatory,
+        found: &mut Found,
+    ) -> Result<Option<DeliveryTag>, (Error, Message)> {
+        let most = self.vhost().context.limits.transaction_steps;
+        let queues = found.queues.drain(..).collect();
+        let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory };
+        self.state.with_mode(|mode| match mode {
+            Mode::Tx(buffer) if buffer.len() < most => {
+                buffer.publishes.push(publish);
+                Ok(None)
+            }
+            Mode::Tx(_) | Mode::Plain | Mode::Confirm(_) => {
+                Err((full("transaction_steps"), publish.envelope.message))
+            }
+        })
+    }
+
+    /// Puts a message into its queues. If none takes it and it is mandatory, it comes back.
+    fn enqueue(&self, envelope: Envelope, mandatory: Mandatory, found: &mut Found) {
+        let held = Held::Resident(Arc::new(envelope));
+        let queues = found.enqueue(held.clone());
+        if queues == 0 && mandatory == Mandatory::Yes {
+            self.state.send_back(&held);
+        }
+    }
+
+    fn take_tx(&self) -> Result<TxBuffer> {
+        self.state.with_mode(|mode| match mode {
+            Mode::Tx(buffer) => Ok(std::mem::take(buffer)),
+            Mode::Plain | Mode::Confirm(_) => Err(wrong_mode("channel is not transactional")),
+        })
+    }
+}
+
+fn wrong_mode(reason: &'static str) -> Error {
+    Error::plain(ErrorKind::WrongMode { reason })
+}

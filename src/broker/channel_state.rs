@@ -1,0 +1,596 @@
+//! The part of a channel that queues and callers meet at: its outbox, its delivery tags, its
+//! window and its mode, all behind one lock.
+//!
+//! The lock is a leaf: queues take it while they hold theirs, so nothing in here ever calls a
+//! queue. What has to happen to queues is returned.
+//!
+//! Invariant: a channel that is closed takes no credit. A message that was under way to it at that
+//! moment is still noted under its tag, and whoever closes the channel finds it there when it has
+//! taken the consumer off the queue.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Weak},
+    task::{Context as TaskContext, Poll},
+};
+
+use super::{
+    cell::QueueCell,
+    connection_state::Signal,
+    event::{ChannelId, Delivered, DeliveryTag, Event, Returned},
+    limits::Limits,
+    tx::TxBuffer,
+    waiting::Waiting,
+};
+use crate::{
+    Error, ErrorKind, Name, ReplyCode, Result,
+    clock::HostDeadline,
+    engine::{
+        channel::{Tags, UnknownTag, Window},
+        queue::{AckMode, ConsumerId, Handed, Held, UnackedKey},
+    },
+    sync::{Condvar, Mutex, MutexGuard, Rank},
+};
+
+/// One channel, as its queues see it.
+#[derive(Debug)]
+pub(crate) struct ChannelState {
+    pub(crate) id: ChannelId,
+    /// Wakes who waits for events of the connection as a whole, and numbers them.
+    signal: Arc<Signal>,
+    limits: Limits,
+    /// Whether the client wants to know of consumers that end.
+    wants_cancel: bool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What is outstanding under a delivery tag.
+#[derive(Clone, Debug)]
+pub(crate) struct Outstanding {
+    pub(crate) cell: Arc<QueueCell>,
+    pub(crate) key: UnackedKey,
+    origin: Origin,
+}
+
+/// How a delivery came about. What was got does not count for the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Consumer,
+    Get,
+}
+
+/// A consumer of the channel.
+#[derive(Clone, Debug)]
+pub(crate) struct ChannelConsumer {
+    pub(crate) cell: Arc<QueueCell>,
+    pub(crate) id: ConsumerId,
+}
+
+/// What the channel does with what is published and settled on it.
+#[derive(Debug)]
+pub(crate) enum Mode {
+    Plain,
+    /// The number of the next publish.
+    Confirm(u64),
+    Tx(TxBuffer),
+}
+
+/// What is left of a closed channel, for the caller to withdraw from the queues.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    pub(crate) consumers: Vec<ChannelConsumer>,
+    pub(crate) reply_address: Option<Name>,
+    /// Queues that hold something of the channel.
+    pub(crate) cells: Vec<Arc<QueueCell>>,
+    /// Dropped where no lock is held.
+    _dropped: (VecDeque<Stamped>, Mode),
+}
+
+/// Queues whose consumers on this channel have credit again.
+pub(crate) type Resumed = Vec<Weak<QueueCell>>;
+
+#[derive(Debug)]
+struct Stamped {
+    /// When it arose, among all events of the connection.
+    stamp: u64,
+    event: Event,
+}
+
+#[derive(Debug)]
+struct State {
+    events: VecDeque<Stamped>,
+    tags: Tags<Outstanding>,
+    window: Window,
+    /// Queues that found no credit here. Invariant: no two are the same.
+    blocked: Resumed,
+    consumers: HashMap<Name, ChannelConsumer>,
+    reply: Option<ReplyConsumer>,
+    mode: Mode,
+    waiting: Waiting,
+    life: Life,
+}
+
+#[derive(Clone, Debug)]
+struct ReplyConsumer {
+    tag: Name,
+    address: Name,
+}
+
+#[derive(Debug)]
+enum Life {
+    Open,
+    /// By an error, or in good order.
+    Closed(Option<Error>),
+}
+
+impl ChannelState {
+    pub(crate) fn new(
+        id: ChannelId,
+        signal: Arc<Signal>,
+        limits: Limits,
+        wants_cancel: bool,
+    ) -> Self {
+        let state = State {
+            events: VecDeque::new(),
+            tags: Tags::new(),
+            window: Window::default(),
+            blocked: Vec::new(),
+            consumers: HashMap::new(),
+            reply: None,
+            mode: Mode::Plain,
+            waiting: Waiting::default(),
+            life: Life::Open,
+        };
+        Self {
+            id,
+            signal,
+            limits,
+            wants_cancel,
+            state: Mutex::new(Rank::Outlet, state),
+            changed: Condvar::default(),
+        }
+    }
+
+    // ----- what queues call, under their lock
+
+    /// Takes credit for one delivery. A queue that gets none is resumed later.
+    pub(crate) fn try_take(&self, mode: AckMode, cell: &Weak<QueueCell>) -> bool {
+        let mut state = self.state.lock();
+        let has_room = state.events.len() < self.limits.events;
+        if state.life.is_open() && has_room && state.window.try_take(mode) {
+            return true;
+        }
+        if !state.blocked.iter().any(|known| Weak::ptr_eq(known, cell)) {
+            state.blocked.push(Weak::clone(cell));
+        }
+        false
+    }
+
+    /// Notes a message under its tag and puts it into the outbox.
+    pub(crate) fn deliver(
+        &self,
+        tag: &Name,
+        message: &Handed,
+        outstanding: Option<(Arc<QueueCell>, UnackedKey)>,
+    ) {
+        let mut state = self.state.lock();
+        let delivery_tag = match outstanding {
+            None => state.tags.skip(),
+            Some((cell, key)) => {
+                state.tags.push(Outstanding { cell, key, origin: Origin::Consumer })
+            }
+        };
+        let delivered = delivered(&message.held, message.redelivered, delivery_tag);
+        self.push_delivery(&mut state, Delivered { consumer_tag: Some(tag.clone()), ..delivered });
+    }
+
+    // ----- what others call, under no lock
+
+    /// A reply for the channel's consumer of replies. It shows the next tag and does not use it.
+    pub(crate) fn deliver_reply(&self, tag: &Name, reply: &Held) {
+        {
+            let mut state = self.state.lock();
+            let is_consuming = state.reply.as_ref().is_some_and(|reply| reply.tag == *tag);
+            if !is_consuming || state.events.len() >= self.limits.events {
+                return;
+            }
+            let delivered = delivered(reply, false, state.tags.peek());
+            self.push_delivery(
+                &mut state,
+                Delivered { consumer_tag: Some(tag.clone()), ..delivered },
+            );
+        }
+        self.wake();
+    }
+
+    /// A consumer has ended because its queue has.
+    pub(crate) fn cancelled_by_broker(&self, tag: &Name) {
+        if self.remove_consumer(tag).is_some() {
+            self.announce_cancel(tag);
+        }
+    }
+
+    /// Wakes who waits for events. Runs other people's wakers.
+    pub(crate) fn wake(&self) {
+        let (threads, wakers) = {
+            let mut state = self.state.lock();
+            (state.waiting.threads, state.waiting.take_wakers())
+        };
+        if threads > 0 {
+            self.changed.notify_all();
+        }
+        for waker in wakers {
+            waker.wake();
+        }
+        self.signal.wake();
+    }
+
+    /// The error that closed it, or that it is closed.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        match &self.state.lock().life {
+            Life::Open => Ok(()),
+            Life::Closed(Some(error)) => Err(error.clone()),
+            Life::Closed(None) => Err(Error::closed()),
+        }
+    }
+
+    pub(crate) fn error(&self) -> Option<Error> {
+        match &self.state.lock().life {
+            Life::Open => None,
+            Life::Closed(error) => error.clone(),
+        }
+    }
+
+    /// Closes it; `None` if it was closed before. What was delivered and not taken is forgotten,
+    /// since it goes back to its queue.
+    pub(crate) fn close(&self, error: Option<Error>) -> Option<Remains> {
+        let remains = {
+            let mut state = self.state.lock();
+            if !state.life.is_open() {
+                return None;
+            }
+            state.life = Life::Closed(error.clone());
+            let (deliveries, others) = std::mem::take(&mut state.events)
+                .into_iter()
+                .partition(|stamped| matches!(stamped.event, Event::Deliver(_)));
+            state.events = others;
+            if let Some(error) = error {
+                self.push(&mut state, Event::Closed(error));
+            }
+            // Buffered settlements never happened.
+            let mode = std::mem::replace(&mut state.mode, Mode::Plain);
+            let buffered = match &mode {
+                Mode::Tx(buffer) => buffer.settled().cloned().collect(),
+                Mode::Plain | Mode::Confirm(_) => Vec::new(),
+            };
+            state.tags.restore(buffered);
+            let consumers: Vec<_> = state.consumers.drain().map(|(_, consumer)| consumer).collect();
+            let mut cells: Vec<_> = consumers
+                .iter()
+                .map(|consumer| &consumer.cell)
+                .chain(state.tags.iter().map(|outstanding| &outstanding.cell))
+                .cloned()
+                .collect();
+            cells.sort_unstable_by_key(Arc::as_ptr);
+            cells.dedup_by(|a, b| Arc::ptr_eq(a, b));
+            Remains {
+                consumers,
+                reply_address: state.reply.take().map(|reply| reply.address),
+                cells,
+                _dropped: (deliveries, mode),
+            }
+        };
+        self.wake();
+        Some(remains)
+    }
+
+    /// Takes out what is outstanding of one queue, oldest first. For closing, under that queue's
+    /// lock.
+    pub(crate) fn take_of(&self, cell: &Arc<QueueCell>) -> Vec<UnackedKey> {
+        let taken = {
+            let mut state = self.state.lock();
+            let (of_cell, others): (Vec<_>, Vec<_>) = state
+                .tags
+                .take_all()
+                .into_iter()
+                .partition(|(_, outstanding)| Arc::ptr_eq(&outstanding.cell, cell));
+            state.tags.restore(others);
+            of_cell
+        };
+        taken.iter().map(|(_, outstanding)| outstanding.key).collect()
+    }
+
+    /// Takes out what is in the outbox of one queue's messages and was not taken, oldest first.
+    /// For ending consumers, under that queue's lock.
+    pub(crate) fn take_untaken_of(&self, cell: &Arc<QueueCell>) -> Vec<UnackedKey> {
+        let mut keys = Vec::new();
+        let mut state = self.state.lock();
+        let State { events, tags, window, .. } = &mut *state;
+        events.retain(|stamped| {
+            let Event::Deliver(delivered) = &stamped.event else { return true };
+            let tag = delivered.delivery_tag.0;
+            let is_of_cell = tags.get(tag).is_some_and(|known| Arc::ptr_eq(&known.cell, cell));
+            if is_of_cell && let Ok(outstanding) = tags.take(tag) {
+                keys.push(outstanding.key);
+                window.release(1);
+            }
+            !is_of_cell
+        });
+        keys
+    }
+
+    // ----- consumers
+
+    /// Takes out all consumers, to be ended.
+    pub(crate) fn take_consumers(&self) -> Vec<(Name, ChannelConsumer)> {
+        self.state.lock().consumers.drain().collect()
+    }
+
+    /// Tells that a consumer has ended, if the client wants to know.
+    pub(crate) fn announce_cancel(&self, tag: &Name) {
+        if self.wants_cancel {
+            let mut state = self.state.lock();
+            self.push(&mut state, Event::Cancel { consumer_tag: tag.clone() });
+        }
+        self.wake();
+    }
+
+    /// Notes a consumer. Called under the lock of its queue, before its first delivery.
+    pub(crate) fn add_consumer(&self, tag: &Name, consumer: ChannelConsumer) {
+        self.state.lock().consumers.insert(tag.clone(), consumer);
+    }
+
+    pub(crate) fn remove_consumer(&self, tag: &str) -> Option<ChannelConsumer> {
+        self.state.lock().consumers.remove(tag)
+    }
+
+    pub(crate) fn has_consumer(&self, tag: &str) -> bool {
+        let state = self.state.lock();
+        state.consumers.contains_key(tag) || state.reply.as_ref().is_some_and(|r| r.tag == *tag)
+    }
+
+    /// Notes the consumer of replies; the address comes back if there is one already.
+    pub(crate) fn set_reply_consumer(&self, tag: &Name, address: Name) -> Result<(), Name> {
+        let mut state = self.state.lock();
+        if state.reply.is_some() {
+            return Err(address);
+        }
+        state.reply = Some(ReplyConsumer { tag: tag.clone(), address });
+        Ok(())
+    }
+
+    /// Ends the consumer of replies if this is its tag, and says what its address was.
+    pub(crate) fn remove_reply_consumer(&self, tag: &str) -> Option<Name> {
+        let mut state = self.state.lock();
+        let is_it = state.reply.as_ref().is_some_and(|reply| reply.tag == *tag);
+        if is_it { state.reply.take().map(|reply| reply.address) } else { None }
+    }
+
+    pub(crate) fn reply_address(&self) -> Option<Name> {
+        self.state.lock().reply.as_ref().map(|reply| reply.address.clone())
+    }
+
+    // ----- settling
+
+    /// Gives a got message its tag.
+    pub(crate) fn push_got(
+        &self,
+        message: &Handed,
+        outstanding: Option<(Arc<QueueCell>, UnackedKey)>,
+        ready: u64,
+    ) -> Delivered {
+        let delivery_tag = {
+            let mut state = self.state.lock();
+            match outstanding {
+                None => state.tags.skip(),
+                Some((cell, key)) => {
+                    state.tags.push(Outstanding { cell, key, origin: Origin::Get })
+                }
+            }
+        };
+        Delivered {
+            message_count: Some(u32::try_from(ready).unwrap_or(u32::MAX)),
+            ..delivered(&message.held, message.redelivered, delivery_tag)
+        }
+    }
+
+    /// Takes out what a tag stands for, oldest first.
+    pub(crate) fn take(&self, tag: DeliveryTag, multiple: bool) -> Result<Vec<(u64, Outstanding)>> {
+        let mut state = self.state.lock();
+        let taken = if multiple {
+            state.tags.take_through(tag.0)
+        } else {
+            state.tags.take(tag.0).map(|outstanding| vec![(tag.0, outstanding)])
+        };
+        taken.map_err(|UnknownTag(delivery_tag)| {
+            Error::plain(ErrorKind::UnknownDelivery { delivery_tag })
+        })
+    }
+
+    /// Takes out everything outstanding, oldest first.
+    pub(crate) fn take_all(&self) -> Vec<(u64, Outstanding)> {
+        self.state.lock().tags.take_all()
+    }
+
+    /// Undoes [`take`](Self::take).
+    pub(crate) fn restore(&self, taken: Vec<(u64, Outstanding)>) {
+        self.state.lock().tags.restore(taken);
+    }
+
+    /// Gives the window room back for deliveries that are settled, before their queues are told.
+    #[must_use]
+    pub(crate) fn release(&self, settled: &[(u64, Outstanding)]) -> Resumed {
+        let consumed = settled
+            .iter()
+            .filter(|(_, outstanding)| outstanding.origin == Origin::Consumer)
+            .count();
+        let mut state = self.state.lock();
+        state.window.release(u32::try_from(consumed).expect("fewer than 2^32 deliveries"));
+        std::mem::take(&mut state.blocked)
+    }
+
+    /// Changes the window of the channel; `None` is unlimited.
+    #[must_use]
+    pub(crate) fn set_window(&self, limit: Option<u32>) -> Resumed {
+        let mut state = self.state.lock();
+        state.window.set_limit(limit);
+        std::mem::take(&mut state.blocked)
+    }
+
+    // ----- publishing
+
+    /// Runs something with the mode of the channel, under its lock.
+    pub(crate) fn with_mode<R>(&self, act: impl FnOnce(&mut Mode) -> R) -> R {
+        act(&mut self.state.lock().mode)
+    }
+
+    /// Whether there is room for what a publish may cause: a return, a confirm.
+    pub(crate) fn has_event_room(&self) -> bool {
+        self.state.lock().events.len() < self.limits.events
+    }
+
+    /// Confirms a publish, in confirm mode, and says its number. A confirm that follows another
+    /// one joins it, so that confirms nobody takes do not pile up.
+    pub(crate) fn confirm(&self) -> Option<DeliveryTag> {
+        let number = {
+            let mut state = self.state.lock();
+            let Mode::Confirm(next) = &mut state.mode else { return None };
+            let number = *next;
+            *next += 1;
+            let delivery_tag = DeliveryTag(number);
+            match state.events.back_mut().map(|stamped| &mut stamped.event) {
+                Some(Event::Ack { delivery_tag: last, multiple }) => {
+                    *last = delivery_tag;
+                    *multiple = true;
+                }
+                Some(_) | None => {
+                    self.push(&mut state, Event::Ack { delivery_tag, multiple: false });
+                }
+            }
+            DeliveryTag(number)
+        };
+        self.wake();
+        Some(number)
+    }
+
+    /// Refuses a publish for want of room, in confirm mode, and says its number.
+    pub(crate) fn refuse(&self) -> Option<DeliveryTag> {
+        let number = {
+            let mut state = self.state.lock();
+            let Mode::Confirm(next) = &mut state.mode else { return None };
+            let delivery_tag = DeliveryTag(*next);
+            *next += 1;
+            self.push(&mut state, Event::Nack { delivery_tag, multiple: false });
+            delivery_tag
+        };
+        self.wake();
+        Some(number)
+    }
+
+    /// Returns a mandatory message that reached no queue.
+    pub(crate) fn send_back(&self, held: &Held) {
+        let Held::Resident(envelope) = held;
+        let returned = Returned {
+            reply_code: ReplyCode::NO_ROUTE,
+            reply_text: Name::from(ReplyCode::NO_ROUTE.name()),
+            exchange: envelope.exchange.clone(),
+            routing_key: envelope.routing_key.clone(),
+            message: envelope.message.clone(),
+        };
+        {
+            let mut state = self.state.lock();
+            self.push(&mut state, Event::Return(Box::new(returned)));
+        }
+        self.wake();
+    }
+
+    // ----- events
+
+    /// Takes the oldest event. Queues that found the outbox full are to be resumed.
+    pub(crate) fn take_event(&self) -> (Option<Event>, Resumed) {
+        self.take_event_locked(&mut self.state.lock())
+    }
+
+    /// Waits for an event. `None` when the time is over, or the channel is closed and empty.
+    pub(crate) fn wait_event(&self, until: HostDeadline) -> (Option<Event>, Resumed) {
+        let mut state = self.state.lock();
+        loop {
+            let (event, resumed) = self.take_event_locked(&mut state);
+            if event.is_some() || !state.life.is_open() {
+                return (event, resumed);
+            }
+            let Some(left) = until.left() else { return (None, resumed) };
+            state.waiting.threads += 1;
+            self.changed.wait_for(&mut state, left);
+            state.waiting.threads -= 1;
+        }
+    }
+
+    /// Takes an event, or has the task woken when there is one.
+    pub(crate) fn poll_event(&self, cx: &TaskContext<'_>) -> Poll<(Option<Event>, Resumed)> {
+        // Cloned and dropped outside of the lock, since wakers are somebody else's code.
+        let waker = cx.waker().clone();
+        let (taken, _spare) = {
+            let mut state = self.state.lock();
+            let (event, resumed) = self.take_event_locked(&mut state);
+            if event.is_some() || !state.life.is_open() {
+                (Some((event, resumed)), Some(waker))
+            } else {
+                (None, state.waiting.register(waker))
+            }
+        };
+        taken.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// When its oldest event arose.
+    pub(crate) fn oldest_stamp(&self) -> Option<u64> {
+        self.state.lock().events.front().map(|stamped| stamped.stamp)
+    }
+
+    fn take_event_locked(&self, state: &mut MutexGuard<'_, State>) -> (Option<Event>, Resumed) {
+        let was_full = state.events.len() >= self.limits.events;
+        let event = state.events.pop_front().map(|stamped| stamped.event);
+        let resumed = if was_full { std::mem::take(&mut state.blocked) } else { Vec::new() };
+        (event, resumed)
+    }
+
+    fn push_delivery(&self, state: &mut State, delivered: Delivered) {
+        self.push(state, Event::Deliver(Box::new(delivered)));
+    }
+
+    fn push(&self, state: &mut State, event: Event) {
+        state.events.push_back(Stamped { stamp: self.signal.next_stamp(), event });
+    }
+}
+
+impl Life {
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Closed(_) => false,
+        }
+    }
+}
+
+/// Lets queues go on whose consumers have credit again.
+pub(crate) fn resume(resumed: Resumed) {
+    for cell in resumed {
+        if let Some(cell) = cell.upgrade() {
+            cell.resume();
+        }
+    }
+}
+
+fn delivered(held: &Held, redelivered: bool, delivery_tag: u64) -> Delivered {
+    let Held::Resident(envelope) = held;
+    Delivered {
+        consumer_tag: None,
+        delivery_tag: DeliveryTag(delivery_tag),
+        redelivered,
+        exchange: envelope.exchange.clone(),
+        routing_key: envelope.routing_key.clone(),
+        message_count: None,
+        message: envelope.message.clone(),
+    }
+}

@@ -1,0 +1,378 @@
+//! Consumers of the handle tier.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use crossbeam_channel::Receiver;
+
+use super::{
+    broker_state::BrokerState,
+    cell::QueueCell,
+    delivery::Delivery,
+    mailbox::{Mailbox, Parcel},
+    queue::Temporary,
+};
+use crate::{
+    Error, ErrorKind, Name, Result,
+    clock::HostDeadline,
+    engine::queue::{ConsumerId, Settlement, UnackedKey},
+};
+
+/// Receives the deliveries of one queue.
+///
+/// Clones share it, and each delivery goes to one of them; what one thread has not taken is there
+/// for the others. Dropping the last clone cancels it. A consumer does not keep its broker open.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Message};
+///
+/// let broker = Broker::new();
+/// let queue = broker.declare_queue("tasks").declare()?;
+/// let consumer = queue.consume().prefetch(10).start()?;
+/// queue.send(Message::new("sweep"))?;
+/// let delivery = consumer.recv()?;
+/// assert_eq!(delivery.text(), Some("sweep"));
+/// delivery.ack()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "dropping the consumer cancels it"]
+pub struct Consumer(Arc<Shared>);
+
+/// What the clones of a consumer share. The last of them cancels it.
+#[derive(Debug)]
+struct Shared {
+    core: Arc<ConsumerCore>,
+    /// Keeps a temporary queue.
+    _temporary: Option<Arc<Temporary>>,
+}
+
+/// What a consumer and its deliveries share.
+#[derive(Debug)]
+pub(crate) struct ConsumerCore {
+    pub(crate) cell: Arc<QueueCell>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    tag: Name,
+    /// Set before the first delivery.
+    id: OnceLock<ConsumerId>,
+    receipt: Receipt,
+    /// What a delivery does that is dropped unsettled.
+    pub(crate) on_drop: Settlement,
+}
+
+/// What receiving does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// It settles the delivery.
+    Acks,
+    /// It hands over the duty to settle.
+    Hands,
+}
+
+/// Why a consumer has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The broker was closed, or the last handle to it was dropped.
+    BrokerClosed,
+    /// It was cancelled, or its last clone was dropped.
+    Cancelled,
+    /// Its queue was deleted.
+    QueueDeleted,
+}
+
+/// The consumer has ended: there is nothing to receive any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the consumer has ended: {0}")]
+#[expect(clippy::exhaustive_structs, reason = "one outcome, as in crossbeam")]
+pub struct RecvError(pub EndReason);
+
+/// Why there is nothing to receive now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(clippy::exhaustive_enums, reason = "the two outcomes, as in crossbeam")]
+pub enum TryRecvError {
+    /// Nothing is there now.
+    #[error("nothing is there now")]
+    Empty,
+    /// The consumer has ended.
+    #[error("the consumer has ended: {0}")]
+    Ended(EndReason),
+}
+
+/// Why nothing was received in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(clippy::exhaustive_enums, reason = "the two outcomes, as in crossbeam")]
+pub enum RecvTimeoutError {
+    /// The consumer has ended.
+    #[error("the consumer has ended: {0}")]
+    Ended(EndReason),
+    /// Nothing came in time.
+    #[error("nothing came in time")]
+    Timeout,
+}
+
+impl ConsumerCore {
+    pub(crate) fn new(
+        cell: Arc<QueueCell>,
+        mailbox: Arc<Mailbox>,
+        tag: Name,
+        receipt: Receipt,
+        on_drop: Settlement,
+    ) -> Arc<Self> {
+        Arc::new(Self { cell, mailbox, tag, id: OnceLock::new(), receipt, on_drop })
+    }
+
+    /// Notes the id that the queue gave, before anything is delivered.
+    pub(crate) fn started(&self, id: ConsumerId) {
+        self.id.set(id).expect("a consumer starts once");
+    }
+
+    /// Ends it, unless it has ended. What was not received goes back to its place; what was is not
+    /// touched.
+    pub(crate) fn end(&self, reason: EndReason) {
+        let Some(id) = self.id.get() else { return };
+        if self.mailbox.ended().is_some() {
+            return;
+        }
+        let mut unreceived = VecDeque::new();
+        self.cell.withdraw(&[*id], Settlement::ReturnUnseen, || {
+            unreceived = self.mailbox.end(reason);
+            unreceived.iter().map(|parcel: &Parcel| parcel.key).collect()
+        });
+        self.mailbox.wake();
+    }
+
+    /// Acks a delivery and all earlier ones of this consumer.
+    pub(crate) fn accept_through(&self, last: UnackedKey) {
+        if let Some(id) = self.id.get() {
+            self.cell.accept_through(last, *id);
+        }
+    }
+
+    fn receive(self: &Arc<Self>, parcel: Parcel) -> Delivery {
+        let Parcel { message, key } = parcel;
+        match self.receipt {
+            Receipt::Acks => {
+                self.cell.settle(&[key], Settlement::AcceptOnReceipt);
+                Delivery::settled(message, Arc::clone(self))
+            }
+            Receipt::Hands => Delivery::received(message, key, Arc::clone(self)),
+        }
+    }
+}
+
+impl Consumer {
+    pub(crate) fn new(
+        core: Arc<ConsumerCore>,
+        temporary: Option<Arc<Temporary>>,
+        broker: &BrokerState,
+    ) -> Self {
+        broker.add_consumer(&core);
+        Self(Arc::new(Shared { core, _temporary: temporary }))
+    }
+
+    /// Waits for the next delivery, however long that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] once the consumer has ended.
+    pub fn recv(&self) -> Result<Delivery, RecvError> {
+        match self.0.core.mailbox.take(HostDeadline::NEVER) {
+            Ok(parcel) => Ok(self.0.core.receive(parcel)),
+            Err(RecvTimeoutError::Ended(reason)) => Err(RecvError(reason)),
+            Err(RecvTimeoutError::Timeout) => unreachable!("there is no deadline"),
+        }
+    }
+
+    /// Takes the next delivery if one is there.
+    ///
+    /// # Errors
+    ///
+    /// `Empty` if none is there now, `Ended` once the consumer has ended.
+    pub fn try_recv(&self) -> Result<Delivery, TryRecvError> {
+        self.0.core.mailbox.try_take().map(|parcel| self.0.core.receive(parcel))
+    }
+
+    /// Waits for the next delivery, at most so long in the host's time.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout` if none came, `Ended` once the consumer has ended.
+    pub fn recv_timeout(&self, within: Duration) -> Result<Delivery, RecvTimeoutError> {
+        let parcel = self.0.core.mailbox.take(HostDeadline::within(within))?;
+        Ok(self.0.core.receive(parcel))
+    }
+
+    /// Waits for a first delivery, at most so long in the host's time, and appends it and what is
+    /// there then, up to `max` in all. Says how many that were: zero when the time is over.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] once the consumer has ended.
+    pub fn recv_batch(
+        &self,
+        into: &mut Vec<Delivery>,
+        max: usize,
+        within: Duration,
+    ) -> Result<usize, RecvError> {
+        let mut parcels = Vec::new();
+        let until = HostDeadline::within(within);
+        match self.0.core.mailbox.take_batch(&mut parcels, max, until) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Ended(reason)) => return Err(RecvError(reason)),
+        }
+        let received = parcels.len();
+        into.extend(parcels.into_iter().map(|parcel| self.0.core.receive(parcel)));
+        Ok(received)
+    }
+
+    /// Waits as a task for the next delivery. Cancel-safe: a delivery leaves only with `Ready`.
+    /// Any number of tasks may wait.
+    #[must_use = "a delivery that is ready has been taken"]
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Result<Delivery, RecvError>> {
+        let core = &self.0.core;
+        core.mailbox.poll_take(cx).map(|taken| taken.map(|parcel| core.receive(parcel)))
+    }
+
+    /// For `select!` of crossbeam-channel: has a token when deliveries may wait, and then
+    /// [`try_recv`](Self::try_recv) is to be called until it is `Empty`. Disconnects at the end.
+    #[must_use]
+    pub fn ready(&self) -> &Receiver<()> {
+        self.0.core.mailbox.ready()
+    }
+
+    /// Iterates over deliveries, waiting for each, until the consumer ends;
+    /// [`end`](Self::end) says why then.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter(self)
+    }
+
+    /// Iterates over the deliveries that are there already.
+    pub fn try_iter(&self) -> impl Iterator<Item = Delivery> {
+        std::iter::from_fn(|| self.try_recv().ok())
+    }
+
+    /// Its tag, a generated one unless [`tag`](crate::ConsumerBuilder::tag) set it.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        &self.0.core.tag
+    }
+
+    /// Ends it for all clones. What was not received goes back to its place in the queue;
+    /// deliveries in hand can still be settled. Idempotent.
+    pub fn cancel(&self) {
+        self.0.core.end(EndReason::Cancelled);
+    }
+
+    /// Why it has ended; `None` while it runs.
+    #[must_use]
+    pub fn end(&self) -> Option<EndReason> {
+        self.0.core.mailbox.ended()
+    }
+
+    /// How many messages it has lost by lagging; see [`Subscription`](crate::Subscription).
+    pub(crate) fn lost(&self) -> u64 {
+        self.0.core.mailbox.lost()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.core.end(EndReason::Cancelled);
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("queue", &self.0.core.cell.name)
+            .field("tag", &self.tag())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Iterates over the deliveries of a consumer, waiting for each.
+#[derive(Debug)]
+pub struct Iter<'c>(&'c Consumer);
+
+/// Iterates over the deliveries of a consumer that it owns, waiting for each.
+#[derive(Debug)]
+pub struct IntoIter(Consumer);
+
+impl Iterator for Iter<'_> {
+    type Item = Delivery;
+
+    fn next(&mut self) -> Option<Delivery> {
+        self.0.recv().ok()
+    }
+}
+
+impl Iterator for IntoIter {
+    type Item = Delivery;
+
+    fn next(&mut self) -> Option<Delivery> {
+        self.0.recv().ok()
+    }
+}
+
+impl<'c> IntoIterator for &'c Consumer {
+    type Item = Delivery;
+    type IntoIter = Iter<'c>;
+
+    fn into_iter(self) -> Iter<'c> {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Consumer {
+    type Item = Delivery;
+    type IntoIter = IntoIter;
+
+    fn into_iter(self) -> IntoIter {
+        IntoIter(self)
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BrokerClosed => "the broker was closed",
+            Self::Cancelled => "it was cancelled",
+            Self::QueueDeleted => "its queue was deleted",
+        })
+    }
+}
+
+impl From<RecvError> for Error {
+    fn from(_: RecvError) -> Self {
+        Self::closed()
+    }
+}
+
+impl From<TryRecvError> for Error {
+    fn from(error: TryRecvError) -> Self {
+        match error {
+            TryRecvError::Empty => Self::plain(ErrorKind::Timeout),
+            TryRecvError::Ended(_) => Self::closed(),
+        }
+    }
+}
+
+impl From<RecvTimeoutError> for Error {
+    fn from(error: RecvTimeoutError) -> Self {
+        match error {
+            RecvTimeoutError::Ended(_) => Self::closed(),
+            RecvTimeoutError::Timeout => Self::plain(ErrorKind::Timeout),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Describes a consumer of the handle tier.
+
+use std::sync::Arc;
+
+use super::{
+    bounds,
+    consumer::{Consumer, ConsumerCore, Receipt},
+    delivery::{Delivery, Outcome},
+    mailbox::{Lag, Mailbox},
+    outlet::Outlet,
+    queue::Queue,
+    refusal,
+    workers::Workers,
+};
+use crate::{
+    Entity, Error, ErrorKind, Name, Result, Table, Value,
+    engine::{
+        definition::ConsumerArguments,
+        queue::{AckMode, ConsumerTerms, Settlement, Sharing},
+    },
+};
+
+/// How many deliveries may be unsettled unless the consumer says otherwise: enough to keep a
+/// thread busy, and few enough to leave work for others.
+const DEFAULT_PREFETCH: u16 = 64;
+
+/// How the tags begin that the broker gives to consumers.
+const GENERATED_TAG_PREFIX: &str = "amq.ctag-";
+
+/// Describes a consumer.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// let queue = leveret::Broker::new().declare_queue("tasks").declare()?;
+/// let consumer = queue.consume().prefetch(1).tag("sweeper").priority(10).start()?;
+/// assert_eq!(consumer.tag(), "sweeper");
+/// assert!(queue.consume().prefetch(0).start().is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing happens before start()"]
+pub struct ConsumerBuilder {
+    queue: Queue,
+    prefetch: Option<u16>,
+    receipt: Receipt,
+    sharing: Sharing,
+    on_drop: Settlement,
+    lag: Lag,
+    tag: Name,
+    arguments: Table,
+}
+
+impl ConsumerBuilder {
+    pub(crate) fn new(queue: Queue) -> Self {
+        Self {
+            queue,
+            prefetch: Some(DEFAULT_PREFETCH),
+            receipt: Receipt::Hands,
+            sharing: Sharing::Shared,
+            on_drop: Settlement::Requeue,
+            lag: Lag::Unbounded,
+            tag: Name::default(),
+            arguments: Table::new(),
+        }
+    }
+
+    /// How many deliveries may be unsettled at a time; 64 by default. Zero is an error at `start`:
+    /// see [`unlimited`](Self::unlimited).
+    pub fn prefetch(mut self, count: u16) -> Self {
+        self.prefetch = Some(count);
+        self
+    }
+
+    /// Does not bound how many deliveries may be unsettled: the whole queue is handed out.
+    pub fn unlimited(mut self) -> Self {
+        self.prefetch = None;
+        self
+    }
+
+    /// Deliveries count as acked when they are received; settling them does nothing. What was not
+    /// received still goes back to the queue when the consumer ends.
+    pub fn auto_ack(mut self) -> Self {
+        self.receipt = Receipt::Acks;
+        self
+    }
+
+    /// A delivery that is dropped unsettled is rejected rather than requeued.
+    pub fn reject_on_drop(mut self) -> Self {
+        self.on_drop = Settlement::Reject;
+        self
+    }
+
+    /// A tag of one's own, at most 255 bytes. Tags of the handle tier need not be unique.
+    pub fn tag(mut self, tag: &str) -> Self {
+        self.tag = Name::from(tag);
+        self
+    }
+
+    /// Consumers of higher priority are served first, as long as they have credit; 0 by default
+    /// (`x-priority`).
+    pub fn priority(self, level: i32) -> Self {
+        self.argument("x-priority", level)
+    }
+
+    /// No other consumer may be on the queue.
+    pub fn exclusive(mut self) -> Self {
+        self.sharing = Sharing::Exclusive;
+        self
+    }
+
+    /// Any argument by its AMQP name. Those that nobody knows are ignored.
+    pub fn argument(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.arguments.insert(name, value);
+        self
+    }
+
+    /// Loses the oldest messages rather than lag behind by more than so many.
+    pub(crate) fn lag(mut self, lag: Lag) -> Self {
+        self.lag = lag;
+        self
+    }
+
+    /// Starts the consumer.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the queue is deleted; `AccessRefused` if another consumer is exclusive, or
+    /// this one is to be and is not alone, or the queue has a single active consumer;
+    /// `InvalidArgument`, `InvalidName`, `LimitExceeded`, `Closed`.
+    pub fn start(self) -> Result<Consumer> {
+        let vhost = self.queue.vhost().state();
+        vhost.check_open()?;
+        let prefetch = match self.prefetch {
+            Some(0) => return Err(self.zero("prefetch")),
+            bounded => bounded.map(u32::from),
+        };
+        bounds::check_name(Entity::Consumer, &self.tag)?;
+        vhost.check_table(&self.arguments)?;
+        let cell = self.queue.cell();
+        let queue_type = cell.definition.parsed.queue_type;
+        let arguments = ConsumerArguments::parse(queue_type, &self.arguments)
+            .map_err(|invalid| refusal::consumer_argument(&cell.name, invalid, &vhost.name))?;
+        let terms = ConsumerTerms {
+            mode: AckMode::Manual,
+            sharing: self.sharing,
+            priority: arguments.priority,
+            prefetch,
+        };
+        let tag = match &*self.tag {
+            "" => vhost.generated_name(GENERATED_TAG_PREFIX),
+            _ => self.tag.clone(),
+        };
+        let mailbox = Arc::new(Mailbox::new(self.lag));
+        let core = ConsumerCore::new(
+            Arc::clone(cell),
+            Arc::clone(&mailbox),
+            tag,
+            self.receipt,
+            self.on_drop,
+        );
+        cell.consume(terms, Outlet::Mailbox(mailbox), |id| core.started(id))
+            .map_err(|refused| refusal::consume(refused, cell, vhost))?;
+        let broker = self.queue.vhost().lease().broker();
+        Ok(Consumer::new(core, self.queue.temporary(), broker))
+    }
+
+    /// Starts `n` threads that share the consumer. The handler's outcome settles each delivery;
+    /// see [`Outcome`]. If the handler panics, the delivery goes back to its place (which counts
+    /// as an attempt), the panic is counted, and the worker goes on.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if `n` is zero; otherwise as [`start`](Self::start).
+    pub fn workers<R: Into<Outcome>>(
+        self,
+        n: u16,
+        handler: impl Fn(&Delivery) -> R + Send + Sync + 'static,
+    ) -> Result<Workers> {
+        if n == 0 {
+            return Err(self.zero("workers"));
+        }
+        let lease = self.queue.vhost().lease().clone();
+        let consumer = self.start()?;
+        Workers::start(n, consumer, handler, lease.broker())
+    }
+
+    fn zero(&self, argument: &'static str) -> Error {
+        let text = format!("'{argument}' of a consumer of queue '{}' is zero", self.queue.name());
+        let kind = ErrorKind::InvalidArgument {
+            entity: Entity::Consumer,
+            name: Name::from(self.queue.name()),
+            argument: Name::from(argument),
+            text,
+        };
+        Error::plain(kind)
+    }
+}

@@ -1,0 +1,89 @@
+//! What every part of one broker shares: its bounds, its clock, its memory, and whether it is
+//! still open.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, AtomicU64, Ordering},
+};
+
+use super::{
+    budget::Budget,
+    limits::Limits,
+    progress::Progress,
+    timers::{Driver, Timers},
+};
+use crate::clock::Clock;
+
+/// How far a broker has got in closing. It only ever goes on to a later phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Open,
+    /// No new consumers and declarations; publishing and settling go on.
+    Draining,
+    /// Nothing but settling goes on.
+    Closed,
+}
+
+/// The shared parts of one broker. It refers to no entity, so entities may refer to it.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) budget: Budget,
+    /// Told when memory comes back.
+    pub(crate) room: Progress,
+    /// Told when something is settled while the broker closes.
+    pub(crate) progress: Progress,
+    /// A [`Phase`]. Stored with release and loaded with acquire, so that who sees a phase sees
+    /// what was done before it.
+    phase: AtomicU8,
+    /// Gives numbers that are unique in the broker: owners, stamps, generated names.
+    next_number: AtomicU64,
+}
+
+impl Context {
+    pub(crate) fn new(limits: Limits, clock: Clock, driver: Driver) -> Self {
+        let timers = Arc::new(Timers::new(driver));
+        clock.drive(&timers);
+        Self {
+            budget: Budget::new(limits.memory_bytes),
+            room: Progress::new(),
+            progress: Progress::new(),
+            limits,
+            clock: Arc::new(clock),
+            timers,
+            phase: AtomicU8::new(Phase::Open as u8),
+            next_number: AtomicU64::new(1),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Open,
+            1 => Phase::Draining,
+            _ => Phase::Closed,
+        }
+    }
+
+    /// Goes on from open to draining; `false` if somebody has done so before.
+    pub(crate) fn begin_draining(&self) -> bool {
+        self.phase.fetch_max(Phase::Draining as u8, Ordering::AcqRel) == Phase::Open as u8
+    }
+
+    /// Goes on to a phase, unless it has got there already.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+    }
+
+    /// Something is done that a closing broker may wait for.
+    pub(crate) fn made_progress(&self) {
+        if self.phase() != Phase::Open {
+            self.progress.made();
+        }
+    }
+
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+}

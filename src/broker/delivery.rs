@@ -1,0 +1,402 @@
+//! A message in one's hands, and the duty to settle it.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use super::{
+    bounds,
+    cell::QueueCell,
+    consumer::ConsumerCore,
+    context::Phase,
+    publish::{self, Checked, Source},
+    publish_error::{PublishError, PublishReason},
+    reply,
+};
+use crate::{
+    Error, Message, Name, Result,
+    engine::queue::{Handed, Held, Settlement, UnackedKey},
+    message::Envelope,
+};
+
+/// A message in one's hands, readable like the [`Message`] it holds.
+///
+/// It has to be settled: done ([`ack`](Self::ack)), tried again ([`requeue`](Self::requeue)) or
+/// given up ([`reject`](Self::reject)). Dropped unsettled, it goes back to its place in the queue,
+/// so a panic loses nothing.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Message};
+///
+/// let queue = Broker::new().declare_queue("tasks").declare()?;
+/// queue.send(Message::new("sweep"))?;
+///
+/// drop(queue.get()?.expect("it is there"));
+/// let again = queue.get()?.expect("it came back");
+/// assert!(again.is_redelivered());
+/// assert_eq!(again.attempts(), 2);
+/// again.ack()?;
+/// assert!(queue.get()?.is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a dropped delivery goes back to its queue"]
+pub struct Delivery {
+    message: Handed,
+    acker: Acker,
+}
+
+/// The duty to settle one delivery; dropped, it does what the dropped delivery would.
+#[must_use = "a dropped acker requeues"]
+pub struct Acker {
+    from: Origin,
+    /// `None` once it is settled.
+    duty: Option<UnackedKey>,
+}
+
+/// Where a delivery came from. A consumer's deliveries share the consumer and not the queue, whose
+/// reference count publishers write to.
+#[derive(Debug)]
+enum Origin {
+    Consumer(Arc<ConsumerCore>),
+    Queue(Arc<QueueCell>),
+}
+
+/// How a delivery ends.
+///
+/// Handlers may return it, `()` (which acks), or a `Result` whose error rejects, with its text as
+/// the cause.
+///
+/// # Examples
+///
+/// ```
+/// use leveret::Outcome;
+///
+/// assert_eq!(Outcome::from(()), Outcome::Ack);
+/// assert_eq!(Outcome::from(Ok::<(), String>(())), Outcome::Ack);
+/// assert_eq!(Outcome::from(Err::<(), _>("no such order")), Outcome::Reject("no such order".into()));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Done: the queue forgets it.
+    Ack,
+    /// Given up, with a cause for people to read. The queue forgets it.
+    Reject(String),
+    /// Back to its place, to be tried again.
+    Requeue,
+}
+
+impl Delivery {
+    pub(crate) fn received(message: Handed, key: UnackedKey, from: Arc<ConsumerCore>) -> Self {
+        Self { message, acker: Acker { from: Origin::Consumer(from), duty: Some(key) } }
+    }
+
+    /// One that its receipt has settled.
+    pub(crate) fn settled(message: Handed, from: Arc<ConsumerCore>) -> Self {
+        Self { message, acker: Acker { from: Origin::Consumer(from), duty: None } }
+    }
+
+    pub(crate) fn got(message: Handed, key: UnackedKey, from: Arc<QueueCell>) -> Self {
+        Self { message, acker: Acker { from: Origin::Queue(from), duty: Some(key) } }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &Message {
+        &self.envelope().message
+    }
+
+    /// The exchange that it was published to; empty for the default one.
+    #[must_use]
+    pub fn exchange(&self) -> &str {
+        &self.envelope().exchange
+    }
+
+    /// The key that it was published with.
+    #[must_use]
+    pub fn routing_key(&self) -> &str {
+        &self.envelope().routing_key
+    }
+
+    /// Whether it was handed out before, so that somebody may have seen it.
+    #[must_use]
+    pub fn is_redelivered(&self) -> bool {
+        self.message.redelivered
+    }
+
+    /// How many times it was received, this time included. What a consumer was handed and nobody
+    /// received from it does not count.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.message.returns.saturating_add(1)
+    }
+
+    /// Done: the queue forgets it.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    pub fn ack(self) -> Result<()> {
+        self.acker.ack()
+    }
+
+    /// Acks this and all earlier deliveries of its consumer, under one lock. Whoever holds one of
+    /// those may still settle it, which does nothing then: so it is for a consumer that one thread
+    /// receives from. Where several share a consumer, use [`ack_all`](Self::ack_all).
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    pub fn ack_through(mut self) -> Result<()> {
+        self.acker.check_open()?;
+        if let Some(key) = self.acker.duty.take() {
+            match &self.acker.from {
+                Origin::Consumer(consumer) => consumer.accept_through(key),
+                Origin::Queue(cell) => {
+                    cell.settle(&[key], Settlement::Accept);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Acks deliveries in order, with one lock for each run of them that came from the same queue.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken them back.
+    pub fn ack_all(deliveries: impl IntoIterator<Item = Self>) -> Result<()> {
+        let mut run: Vec<UnackedKey> = Vec::new();
+        let mut of: Option<Arc<QueueCell>> = None;
+        for mut delivery in deliveries {
+            delivery.acker.check_open()?;
+            let Some(key) = delivery.acker.duty.take() else { continue };
+            let cell = delivery.acker.cell();
+            if let Some(former) = of.as_ref().filter(|former| !Arc::ptr_eq(former, cell)) {
+                former.settle(&run, Settlement::Accept);
+                run.clear();
+                of = None;
+            }
+            of.get_or_insert_with(|| Arc::clone(cell));
+            run.push(key);
+        }
+        if let Some(cell) = of {
+            cell.settle(&run, Settlement::Accept);
+        }
+        Ok(())
+    }
+
+    /// Back to its place in the queue, to be tried again.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    pub fn requeue(self) -> Result<()> {
+        self.acker.requeue()
+    }
+
+    /// Given up: the queue forgets it.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    pub fn reject(self) -> Result<()> {
+        self.acker.reject()
+    }
+
+    /// Settles as the outcome says.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    pub fn settle(self, outcome: &Outcome) -> Result<()> {
+        self.acker.settle(outcome)
+    }
+
+    /// Runs the handler, settles by what it returns, and hands that back. If the handler panics,
+    /// the delivery goes back to its place and the panic goes on.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use leveret::{Broker, Message, Outcome};
+    ///
+    /// let queue = Broker::new().declare_queue("numbers").declare()?;
+    /// queue.send(Message::new("seven"))?;
+    /// let delivery = queue.get()?.expect("it is there");
+    /// let parse = |text: Option<&str>| text.unwrap_or_default().parse::<u64>().map(drop);
+    /// let outcome = delivery.process(|delivery| parse(delivery.text()))?;
+    /// assert_eq!(outcome, Outcome::Reject("invalid digit found in string".into()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn process<R: Into<Outcome>>(self, handler: impl FnOnce(&Self) -> R) -> Result<Outcome> {
+        let outcome = handler(&self).into();
+        self.settle(&outcome)?;
+        Ok(outcome)
+    }
+
+    /// Answers the request: publishes the reply to where its `reply_to` says, with its correlation
+    /// id. Settles nothing. A caller that has gone is no error, since the worker cannot help it.
+    ///
+    /// # Errors
+    ///
+    /// `Unroutable` if the request has no `reply_to` or names a queue that is not there; otherwise
+    /// as publishing.
+    pub fn reply(&self, reply: Message) -> Result<(), PublishError> {
+        let unroutable = |reply| Err(PublishError::new(PublishReason::Unroutable, reply));
+        let Some(to) = self.reply_to() else { return unroutable(reply) };
+        let Some(vhost) = self.acker.cell().vhost().filter(|vhost| vhost.is_publishing()) else {
+            return Err(PublishError::new(PublishReason::Closed, reply));
+        };
+        let reply = match self.correlation_id() {
+            Some(id) if reply.correlation_id().is_none() => reply.with_correlation_id(id),
+            Some(_) | None => reply,
+        };
+        let checked = Checked::new(reply, &vhost, bounds::DEFAULT_USER)
+            .map_err(|(error, reply)| PublishError::new(error, reply))?;
+        publish::with_found(|found| {
+            if let Err(error) = vhost.route(&Source::Default, to, &checked, found) {
+                return Err(PublishError::new(error, checked.message));
+            }
+            if found.queues.is_empty() && !reply::is_address(to) {
+                return unroutable(checked.message);
+            }
+            let envelope = Envelope {
+                exchange: Name::default(),
+                routing_key: Name::from(to),
+                message: checked.message,
+            };
+            if let Err(reason) = vhost.check_room(envelope.byte_size(), found) {
+                return Err(PublishError::new(reason, envelope.message));
+            }
+            found.enqueue(Held::Resident(Arc::new(envelope)));
+            Ok(())
+        })
+    }
+
+    /// Parts the message from the duty to settle it.
+    pub fn into_parts(self) -> (Message, Acker) {
+        (self.message().clone(), self.acker)
+    }
+
+    fn envelope(&self) -> &Envelope {
+        let Held::Resident(envelope) = &self.message.held;
+        envelope
+    }
+}
+
+impl Deref for Delivery {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        self.message()
+    }
+}
+
+impl Acker {
+    /// Done: the queue forgets it.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    pub fn ack(self) -> Result<()> {
+        self.end(Settlement::Accept)
+    }
+
+    /// Back to its place in the queue, to be tried again.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    pub fn requeue(self) -> Result<()> {
+        self.end(Settlement::Requeue)
+    }
+
+    /// Given up: the queue forgets it.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    pub fn reject(self) -> Result<()> {
+        self.end(Settlement::Reject)
+    }
+
+    /// Settles as the outcome says.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the broker has closed and taken it back.
+    pub fn settle(self, outcome: &Outcome) -> Result<()> {
+        match outcome {
+            Outcome::Ack => self.ack(),
+            Outcome::Reject(_) => self.reject(),
+            Outcome::Requeue => self.requeue(),
+        }
+    }
+
+    fn end(mut self, settlement: Settlement) -> Result<()> {
+        self.check_open()?;
+        if let Some(key) = self.duty.take() {
+            self.cell().settle(&[key], settlement);
+        }
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.duty.is_some() && self.cell().context().phase() == Phase::Closed {
+            return Err(Error::closed());
+        }
+        Ok(())
+    }
+
+    fn cell(&self) -> &Arc<QueueCell> {
+        match &self.from {
+            Origin::Consumer(consumer) => &consumer.cell,
+            Origin::Queue(cell) => cell,
+        }
+    }
+}
+
+impl Drop for Acker {
+    fn drop(&mut self) {
+        if let Some(key) = self.duty.take() {
+            let settlement = match &self.from {
+                Origin::Consumer(consumer) => consumer.on_drop,
+                Origin::Queue(_) => Settlement::Requeue,
+            };
+            self.cell().settle(&[key], settlement);
+        }
+    }
+}
+
+impl fmt::Debug for Acker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acker")
+            .field("queue", &self.cell().name)
+            .field("is_settled", &self.duty.is_none())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::Ack
+    }
+}
+
+impl<T: Into<Self>, E: fmt::Display> From<Result<T, E>> for Outcome {
+    fn from(result: Result<T, E>) -> Self {
+        match result {
+            Ok(outcome) => outcome.into(),
+            Err(error) => Self::Reject(error.to_string()),
+        }
+    }
+}

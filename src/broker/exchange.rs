@@ -1,0 +1,402 @@
+//! Exchanges of the handle tier.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    binding::{Binding, BindingKey, Destination},
+    bounds,
+    call::{CallError, PendingReply},
+    cell::QueueCell,
+    publish::{self, Checked, Found, Source},
+    publish_error::{PublishError, PublishReason},
+    publisher::PublisherBuilder,
+    subscription::Subscription,
+    tx::Mandatory,
+    vhost::VirtualHost,
+    vhost_state::IfUnused,
+};
+use crate::{
+    Entity, Error, Message, Name, Result, clock::HostDeadline, engine::queue::Held,
+    message::Envelope,
+};
+
+/// A handle to an exchange: a cheap clone. Publishing through it looks up nothing but the key.
+///
+/// A handle outlives its exchange: publishing to one that was deleted is refused, even if another
+/// exchange has got its name.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Message};
+///
+/// let broker = Broker::new();
+/// let logs = broker.declare_exchange("logs").topic().declare()?;
+/// let errors = broker.declare_queue("errors").declare()?;
+/// logs.bind(&errors, "*.error")?;
+/// assert_eq!(logs.publish("kernel.error", Message::new("disk on fire"))?.queues, 1);
+/// assert_eq!(logs.publish("kernel.info", Message::new("fire is out"))?.queues, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Exchange {
+    source: Source,
+    vhost: VirtualHost,
+}
+
+/// Where a publish went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Routed {
+    /// How many queues took the message; for a batch, the sum. Zero means that no binding matched.
+    pub queues: u32,
+}
+
+impl Exchange {
+    pub(crate) fn new(source: Source, vhost: VirtualHost) -> Self {
+        Self { source, vhost }
+    }
+
+    /// Its name; empty for the default exchange.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.source {
+            Source::Default => "",
+            Source::Exchange(cell) => &cell.name,
+        }
+    }
+
+    /// Routes what matches `key` on to a queue or exchange: `bind(&queue, "eu.*")`,
+    /// `bind(&queue, BindingKey::all([("region", "eu")]))`. Binding again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if either side is deleted; `AccessRefused` for the default exchange;
+    /// `InvalidArgument` for a bad `x-match`; `InvalidName`, `LimitExceeded`, `Closed`.
+    pub fn bind(&self, to: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<Binding> {
+        let (to, key) = (to.into(), key.into());
+        let vhost = self.vhost.state();
+        vhost.bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor())?;
+        Ok(Binding::new(self.clone(), to, key))
+    }
+
+    /// Takes a binding away again; no error if there is none.
+    ///
+    /// # Errors
+    ///
+    /// `AccessRefused` for the default exchange; `Closed`.
+    pub fn unbind(&self, from: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<()> {
+        self.remove_binding(&from.into(), &key.into())
+    }
+
+    /// Publishes without waiting. Reaching no queue is no error: see [`Routed`].
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Closed`; `Refused` if the exchange is deleted or internal, the message too large,
+    /// or a property invalid. No queue holds the message then; it is in the error.
+    pub fn publish(&self, key: &str, message: Message) -> Result<Routed, PublishError> {
+        self.publish_one(key, message, Mandatory::No)
+    }
+
+    /// Like [`publish`](Self::publish), but reaching no queue is the error `Unroutable`.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), and `Unroutable`.
+    pub fn publish_mandatory(&self, key: &str, message: Message) -> Result<Routed, PublishError> {
+        self.publish_one(key, message, Mandatory::Yes)
+    }
+
+    /// Like [`publish`](Self::publish), but waits for room, at most so long in the host's time,
+    /// before it gives up with `Full`.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn publish_timeout(
+        &self,
+        key: &str,
+        message: Message,
+        within: Duration,
+    ) -> Result<Routed, PublishError> {
+        self.retry_while_full(message, within, |message| self.publish(key, message))
+    }
+
+    /// Publishes all or none, in order, with one lock per queue. Empties the vector on success and
+    /// leaves it as it is on an error. All messages see the same bindings unless they have headers,
+    /// which are routed one by one.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); nothing is published then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use leveret::{Broker, Message};
+    ///
+    /// let broker = Broker::new();
+    /// let queue = broker.declare_queue("tasks").declare()?;
+    /// let mut messages: Vec<_> = (0..10).map(|n| Message::new(n.to_string())).collect();
+    /// let routed = broker.default_exchange().publish_batch("tasks", &mut messages)?;
+    /// assert_eq!(routed.queues, 10);
+    /// assert!(messages.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn publish_batch(
+        &self,
+        key: &str,
+        messages: &mut Vec<Message>,
+    ) -> Result<Routed, PublishReason> {
+        self.publish_all(key, messages, Mandatory::No)
+    }
+
+    /// Starts describing a publisher with confirms, which say when a message is safe.
+    pub fn publisher(&self) -> PublisherBuilder {
+        PublisherBuilder::new(self.clone())
+    }
+
+    /// Receives a copy of what matches `key` from now on, through a temporary queue of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    pub fn subscribe(&self, key: impl Into<BindingKey>) -> Result<Subscription> {
+        Subscription::new(self, key.into())
+    }
+
+    /// Publishes a request and waits for the reply to it, at most so long in the host's time. A
+    /// reply that comes later is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout`; `NoResponder` if it reached only queues without a consumer, and so was not sent;
+    /// `Unroutable` if it reached none; `Closed`, `Full`, `Refused` as for publishing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use leveret::{Broker, Message};
+    ///
+    /// let broker = Broker::new();
+    /// let requests = broker.declare_queue("shout").declare()?;
+    /// let _workers = requests.workers(1, |request| {
+    ///     request.reply(Message::new(request.text().unwrap_or_default().to_uppercase()))
+    /// })?;
+    /// let reply = broker
+    ///     .default_exchange()
+    ///     .call("shout", Message::new("hello"), Duration::from_secs(10))?;
+    /// assert_eq!(reply.text(), Some("HELLO"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call(
+        &self,
+        key: &str,
+        request: Message,
+        within: Duration,
+    ) -> Result<Message, CallError> {
+        self.request(key, request)?.wait(within)
+    }
+
+    /// Publishes a request, and hands out what the reply will come to: to be waited for, or
+    /// awaited.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), without `Timeout`.
+    pub fn request(&self, key: &str, request: Message) -> Result<PendingReply, CallError> {
+        PendingReply::new(self, key, request)
+    }
+
+    /// Deletes it with its bindings; no error if it is gone already.
+    ///
+    /// # Errors
+    ///
+    /// `AccessRefused` for the exchanges of the broker itself; `Closed`.
+    pub fn delete(&self) -> Result<()> {
+        self.delete_if(IfUnused::Anyway)
+    }
+
+    /// Deletes it if it has no outgoing bindings.
+    ///
+    /// # Errors
+    ///
+    /// `InUse`; otherwise as [`delete`](Self::delete).
+    pub fn delete_if_unused(&self) -> Result<()> {
+        self.delete_if(IfUnused::OnlyUnused)
+    }
+
+    pub(crate) fn remove_binding(&self, from: &Destination, key: &BindingKey) -> Result<()> {
+        let vhost = self.vhost.state();
+        vhost.check_open()?;
+        vhost.unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor())
+    }
+
+    pub(crate) fn vhost(&self) -> &VirtualHost {
+        &self.vhost
+    }
+
+    pub(crate) fn publish_one(
+        &self,
+        key: &str,
+        message: Message,
+        mandatory: Mandatory,
+    ) -> Result<Routed, PublishError> {
+        self.route_then(key, message, |envelope, found| {
+            let vhost = self.vhost.state();
+            if mandatory == Mandatory::Yes && found.queues.is_empty() {
+                return Err((PublishReason::Unroutable, envelope));
+            }
+            if let Err(reason) = vhost.check_room(envelope.byte_size(), found) {
+                return Err((reason, envelope));
+            }
+            let queues = found.enqueue(Held::Resident(Arc::new(envelope)));
+            Ok(Routed { queues })
+        })
+    }
+
+    /// Checks and routes a message, and does something with it and the queues found.
+    pub(crate) fn route_then<R>(
+        &self,
+        key: &str,
+        message: Message,
+        act: impl FnOnce(Envelope, &mut Found) -> Result<R, (PublishReason, Envelope)>,
+    ) -> Result<R, PublishError> {
+        let vhost = self.vhost.state();
+        if let Err(error) = self.check_publish(key) {
+            return Err(PublishError::new(error, message));
+        }
+        let checked = Checked::new(message, vhost, bounds::DEFAULT_USER)
+            .map_err(|(error, message)| PublishError::new(error, message))?;
+        publish::with_found(|found| {
+            if let Err(error) = vhost.route(&self.source, key, &checked, found) {
+                return Err(PublishError::new(error, checked.message));
+            }
+            let envelope = checked.into_envelope(self.source.name(), Name::from(key));
+            act(envelope, found)
+                .map_err(|(reason, envelope)| PublishError::new(reason, envelope.message))
+        })
+    }
+
+    pub(crate) fn publish_all(
+        &self,
+        key: &str,
+        messages: &mut Vec<Message>,
+        mandatory: Mandatory,
+    ) -> Result<Routed, PublishReason> {
+        let vhost = self.vhost.state();
+        self.check_publish(key)?;
+        let mut batch = Batch::default();
+        publish::with_found(|found| {
+            let mut is_routed = false;
+            for message in messages.iter() {
+                let checked = Checked::new(message.clone(), vhost, bounds::DEFAULT_USER)
+                    .map_err(|(error, _)| error)?;
+                if !is_routed || message.headers().is_some() {
+                    found.clear();
+                    vhost.route(&self.source, key, &checked, found)?;
+                    is_routed = message.headers().is_none();
+                }
+                if mandatory == Mandatory::Yes && found.queues.is_empty() {
+                    return Err(PublishReason::Unroutable);
+                }
+                batch.add(checked.into_envelope(self.source.name(), Name::from(key)), found);
+            }
+            Ok(())
+        })?;
+        if !vhost.context.budget.has_room(batch.bytes) {
+            return Err(PublishReason::Full);
+        }
+        messages.clear();
+        Ok(Routed { queues: batch.enqueue() })
+    }
+
+    pub(crate) fn retry_while_full<R>(
+        &self,
+        mut message: Message,
+        within: Duration,
+        publish: impl Fn(Message) -> Result<R, PublishError>,
+    ) -> Result<R, PublishError> {
+        let until = HostDeadline::within(within);
+        let mut watch = None;
+        loop {
+            match publish(message) {
+                Err(error) if error.is_full() => {
+                    // The first refusal came before the watch, so the publish is tried once more.
+                    let room = &self.vhost.state().context.room;
+                    let is_in_time = match &mut watch {
+                        None => {
+                            watch = Some(room.watch());
+                            true
+                        }
+                        Some(watch) => watch.wait(until),
+                    };
+                    if !is_in_time {
+                        return Err(error);
+                    }
+                    message = error.into_message();
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn check_publish(&self, key: &str) -> Result<()> {
+        let vhost = self.vhost.state();
+        if !vhost.is_publishing() {
+            return Err(Error::closed());
+        }
+        bounds::check_name(Entity::Message, key)?;
+        self.source.check_accepts(vhost)
+    }
+
+    fn delete_if(&self, condition: IfUnused) -> Result<()> {
+        let vhost = self.vhost.state();
+        vhost.check_open()?;
+        match &self.source {
+            Source::Default => vhost.delete_exchange("", condition),
+            Source::Exchange(cell) if cell.is_deleted() => Ok(()),
+            Source::Exchange(cell) => vhost.delete_exchange(&cell.name, condition),
+        }
+    }
+}
+
+/// Messages of a batch, by the queues that they go to.
+#[derive(Debug, Default)]
+struct Batch {
+    queues: Vec<(Arc<QueueCell>, Vec<Held>)>,
+    bytes: u64,
+}
+
+impl Batch {
+    fn add(&mut self, envelope: Envelope, found: &Found) {
+        self.bytes += envelope.byte_size().saturating_mul(found.queues.len() as u64);
+        let held = Held::Resident(Arc::new(envelope));
+        for cell in &found.queues {
+            // The queues of a batch are few, and mostly the same for all of it.
+            let known = self.queues.iter_mut().find(|(known, _)| Arc::ptr_eq(known, cell));
+            match known {
+                Some((_, messages)) => messages.push(held.clone()),
+                None => self.queues.push((Arc::clone(cell), vec![held.clone()])),
+            }
+        }
+    }
+
+    fn enqueue(self) -> u32 {
+        self.queues.into_iter().map(|(cell, messages)| cell.enqueue_all(messages)).sum()
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Exchange").field(&self.name()).finish()
+    }
+}

@@ -1,0 +1,89 @@
+//! The bounds of a broker.
+
+/// The bounds of a broker, each with a default that is generous for one process.
+///
+/// What can never fit is refused as [`LimitExceeded`](crate::ErrorKind::LimitExceeded), what does
+/// not fit now as [`Full`](crate::ErrorKind::Full); nothing is changed either way.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Limits, Message};
+///
+/// let mut limits = Limits::default();
+/// limits.message_bytes = 8;
+/// let broker = Broker::builder().limits(limits).open()?;
+/// let queue = broker.declare_queue("q").declare()?;
+/// assert!(queue.send(Message::new("12345678")).is_ok());
+/// assert!(queue.send(Message::new("123456789")).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Accounted bytes of all messages in all queues, counted once per queue; each message counts
+    /// its body, properties and names and some 200 bytes for its place. Default 4 GiB. Beyond it
+    /// publishing gets `Full`; requeueing is exempt, and consumers are never held back.
+    pub memory_bytes: u64,
+    /// Bytes of one body. Default 16 MiB, as in `RabbitMQ` 4.
+    pub message_bytes: u64,
+    /// Encoded bytes of one table of headers or arguments. Default 128 KiB, a frame of AMQP.
+    pub table_bytes: u64,
+    /// Levels of tables and arrays within a table. Default 32.
+    pub table_depth: u32,
+    /// Values in one table, nested ones included. Default 4 096.
+    pub table_entries: u64,
+    /// Virtual hosts, the default one included. Default 1 024.
+    pub vhosts: usize,
+    /// Exchanges per virtual host, predeclared ones included. Default 65 536.
+    pub exchanges: usize,
+    /// Queues per virtual host. Default 1 048 576.
+    pub queues: usize,
+    /// Bindings per virtual host. Default 4 194 304.
+    pub bindings: usize,
+    /// Consumers per queue. Default 65 536.
+    pub consumers: usize,
+    /// Connections of the channel tier per broker. Default 65 536.
+    pub connections: usize,
+    /// Channels per connection. Default 2 047, as in `RabbitMQ`.
+    pub channels: u16,
+    /// Unconfirmed messages per publisher, and untaken confirms per channel. Default 65 536.
+    pub unconfirmed: u32,
+    /// Untaken events per channel. At this many the broker stops pushing to the channel, and
+    /// messages stay ready; nothing is dropped. Default 65 536.
+    pub events: usize,
+    /// Publishes and settlements within one transaction. Default 1 048 576.
+    pub transaction_steps: usize,
+    /// Messages that a [`Subscription`](crate::Subscription) may lag behind before it loses the
+    /// oldest. Default 65 536.
+    pub subscription_messages: u32,
+    /// Replies to [`call`](crate::Exchange::call) that are waited for at a time. Default 65 536.
+    pub calls: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const KIB: u64 = 1 << 10;
+        Self {
+            memory_bytes: 4 * KIB * KIB * KIB,
+            message_bytes: 16 * KIB * KIB,
+            table_bytes: 128 * KIB,
+            table_depth: 32,
+            table_entries: 4_096,
+            vhosts: 1_024,
+            exchanges: 65_536,
+            queues: 1_048_576,
+            bindings: 4_194_304,
+            consumers: 65_536,
+            connections: 65_536,
+            channels: 2_047,
+            unconfirmed: 65_536,
+            events: 65_536,
+            transaction_steps: 1_048_576,
+            subscription_messages: 65_536,
+            calls: 65_536,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The broker around the engine: locks, threads, waiting, and the handles that programs hold.
+//!
+//! Two tiers share one core. The handle tier (`Broker`, `Exchange`, `Queue`, `Consumer`, …) is for
+//! Rust programs; the channel tier (`Connection`, `Channel`) is AMQP 0-9-1 method by method. Both
+//! are thin over queue cells, exchange cells and the publish path.
+
+mod binding;
+mod bounds;
+mod broker_state;
+mod budget;
+mod builder;
+mod call;
+mod cell;
+mod channel;
+mod channel_state;
+mod connection;
+mod connection_state;
+mod consumer;
+mod consumer_builder;
+mod context;
+mod delivery;
+mod directory;
+mod event;
+mod exchange;
+mod exchange_builder;
+mod exchange_cell;
+mod lease;
+mod limits;
+mod mailbox;
+mod method;
+mod outlet;
+mod progress;
+mod publish;
+mod publish_error;
+mod publisher;
+mod queue;
+mod queue_builder;
+mod refusal;
+mod reply;
+mod subscription;
+mod timers;
+mod transaction;
+mod tx;
+mod vhost;
+mod vhost_state;
+mod waiting;
+mod workers;
+
+pub(crate) use self::timers::Timers;
+pub use self::{
+    binding::{Binding, BindingKey, Destination},
+    broker_state::CloseReport,
+    builder::{Broker, BrokerBuilder},
+    call::{CallError, PendingReply},
+    channel::Channel,
+    connection::{ConnectOptions, Connection},
+    consumer::{Consumer, EndReason, IntoIter, Iter, RecvError, RecvTimeoutError, TryRecvError},
+    consumer_builder::ConsumerBuilder,
+    delivery::{Acker, Delivery, Outcome},
+    event::{ChannelId, Delivered, DeliveryTag, Event, Returned},
+    exchange::{Exchange, Routed},
+    exchange_builder::ExchangeBuilder,
+    limits::Limits,
+    method::{
+        Ack, Consume, ExchangeBind, ExchangeDeclare, ExchangeDelete, Flow, Get, Nack, Publish, Qos,
+        QueueBind, QueueDeclare, QueueDeclared, QueueDelete, Recover, Reject,
+    },
+    publish_error::{PublishError, PublishReason},
+    publisher::{
+        Confirm, ConfirmError, ConfirmReport, Durability, NackReason, Publisher, PublisherBuilder,
+        Receipt,
+    },
+    queue::{Queue, QueueStats},
+    queue_builder::{Overflow, QueueBuilder},
+    subscription::Subscription,
+    transaction::{CommitError, Transaction},
+    vhost::VirtualHost,
+    workers::{Workers, WorkersReport},
+};

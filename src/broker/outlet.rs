@@ -1,0 +1,99 @@
+//! Where a queue hands messages to: the mailbox of a consumer, or the outbox of a channel.
+
+use std::sync::{Arc, Weak};
+
+use super::{
+    cell::QueueCell,
+    channel_state::ChannelState,
+    mailbox::{Mailbox, Parcel, Pushed},
+};
+use crate::{
+    Name,
+    broker::consumer::EndReason,
+    engine::queue::{AckMode, Credit, HandOver, UnackedKey},
+};
+
+/// The far end of one consumer.
+#[derive(Clone, Debug)]
+pub(crate) enum Outlet {
+    Channel(ChannelOutlet),
+    Mailbox(Arc<Mailbox>),
+}
+
+/// A consumer of a channel.
+#[derive(Clone, Debug)]
+pub(crate) struct ChannelOutlet {
+    pub(crate) channel: Arc<ChannelState>,
+    pub(crate) tag: Name,
+    /// The queue, to be resumed when the channel has credit again.
+    pub(crate) cell: Weak<QueueCell>,
+}
+
+/// What handing a message over leaves to do.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    pub(crate) wake: Option<Wake>,
+    /// An older hand-out that had to make room.
+    pub(crate) displaced: Option<UnackedKey>,
+}
+
+/// Someone to wake once no lock is held.
+#[derive(Debug)]
+pub(crate) enum Wake {
+    Channel(Arc<ChannelState>),
+    Mailbox(Arc<Mailbox>),
+}
+
+impl Outlet {
+    /// Hands a message over. Called under the lock of the queue.
+    pub(crate) fn deliver(&self, hand_over: HandOver, cell: &Arc<QueueCell>) -> Delivered {
+        let HandOver { key, message, .. } = hand_over;
+        match self {
+            Self::Mailbox(mailbox) => {
+                let key = key.expect("consumers of the handle tier settle what they receive");
+                let Pushed { wakes, displaced } = mailbox.push(Parcel { message, key });
+                Delivered {
+                    wake: wakes.then(|| Wake::Mailbox(Arc::clone(mailbox))),
+                    displaced: displaced.map(|parcel| parcel.key),
+                }
+            }
+            Self::Channel(outlet) => {
+                let outstanding = key.map(|key| (Arc::clone(cell), key));
+                outlet.channel.deliver(&outlet.tag, &message, outstanding);
+                let wake = Some(Wake::Channel(Arc::clone(&outlet.channel)));
+                Delivered { wake, displaced: None }
+            }
+        }
+    }
+
+    /// Tells the consumer that its queue has ended it.
+    pub(crate) fn end(&self, reason: EndReason) {
+        match self {
+            Self::Mailbox(mailbox) => {
+                let unreceived = mailbox.end(reason);
+                mailbox.wake();
+                drop(unreceived);
+            }
+            Self::Channel(outlet) => outlet.channel.cancelled_by_broker(&outlet.tag),
+        }
+    }
+}
+
+impl Credit for Outlet {
+    fn try_take(&self, mode: AckMode) -> bool {
+        match self {
+            Self::Mailbox(_) => true,
+            Self::Channel(outlet) => outlet.channel.try_take(mode, &outlet.cell),
+        }
+    }
+}
+
+impl Wake {
+    /// Runs other people's wakers, so no lock may be held.
+    pub(crate) fn wake(self) {
+        match self {
+            Self::Channel(channel) => channel.wake(),
+            Self::Mailbox(mailbox) => mailbox.wake(),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The way of a message: checked, routed, and put into each queue it goes to.
+//!
+//! Nothing here waits, and nothing is half done: every check comes before the first queue takes
+//! the message. Routing works in memory that each thread keeps, so it allocates nothing; the one
+//! allocation of a publish is the envelope that all queues share.
+
+use std::{cell::Cell, sync::Arc};
+
+use super::{
+    bounds,
+    cell::QueueCell,
+    exchange_cell::{ExchangeCell, Target},
+    publish_error::PublishReason,
+    reply::{self, ReplySlot},
+    vhost_state::VhostState,
+};
+use crate::{
+    Denial, Entity, Error, ErrorKind, Message, Name, Table,
+    engine::{queue::Held, routing::Routes},
+    message::Envelope,
+};
+
+/// Where a message is published to.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// The exchange without a name, to which every queue is bound by its own name.
+    Default,
+    Exchange(Arc<ExchangeCell>),
+}
+
+/// Where one message goes, and the memory to find that out.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) queues: Vec<Arc<QueueCell>>,
+    /// Who waits for it as a direct reply. Replies count as unroutable, as they do in `RabbitMQ`.
+    pub(crate) reply: Option<Arc<ReplySlot>>,
+    routes: Routes<Target>,
+}
+
+/// A message that has been checked, with all the keys it is routed by.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) message: Message,
+    /// From the CC and BCC headers.
+    further_keys: Vec<Name>,
+}
+
+impl Source {
+    pub(crate) fn name(&self) -> Name {
+        match self {
+            Self::Default => Name::default(),
+            Self::Exchange(exchange) => exchange.name.clone(),
+        }
+    }
+
+    /// Messages are not published to internal exchanges.
+    pub(crate) fn check_accepts(&self, vhost: &VhostState) -> Result<(), Error> {
+        match self {
+            Self::Exchange(exchange) if exchange.definition.internal => {
+                let kind = ErrorKind::AccessRefused {
+                    entity: Entity::Exchange,
+                    name: exchange.name.clone(),
+                    reason: Denial::Internal,
+                };
+                Err(Error::new(kind, &vhost.name))
+            }
+            Self::Exchange(_) | Self::Default => Ok(()),
+        }
+    }
+}
+
+impl Checked {
+    /// Checks a message and prepares it for routing. On an error the message is unchanged.
+    pub(crate) fn new(
+        mut message: Message,
+        vhost: &VhostState,
+        user: &str,
+    ) -> Result<Self, (Error, Message)> {
+        if let Err(error) = bounds::check_message(&message, &vhost.context.limits, user) {
+            return Err((error, message));
+        }
+        let further_keys = bounds::further_keys(&message);
+        if message.header(bounds::BCC).is_some()
+            && let Some(headers) = &mut message.properties_mut().headers
+        {
+            headers.remove(bounds::BCC);
+        }
+        Ok(Self { message, further_keys })
+    }
+
+    pub(crate) fn has_further_keys(&self) -> bool {
+        !self.further_keys.is_empty()
+    }
+
+    pub(crate) fn into_envelope(self, exchange: Name, routing_key: Name) -> Envelope {
+        Envelope { exchange, routing_key, message: self.message }
+    }
+}
+
+impl Found {
+    fn new() -> Self {
+        Self { queues: Vec::new(), reply: None, routes: Routes::new() }
+    }
+
+    /// Puts a message into the queues that were found, and says how many took it: not those that
+    /// have been deleted since.
+    pub(crate) fn enqueue(&mut self, held: Held) -> u32 {
+        if let Some(reply) = self.reply.take() {
+            reply.deliver(&held);
+        }
+        let mut queues = 0;
+        let Some(last) = self.queues.pop() else { return 0 };
+        for cell in self.queues.drain(..) {
+            queues += u32::from(cell.enqueue(held.clone()).is_ok());
+        }
+        queues + u32::from(last.enqueue(held).is_ok())
+    }
+
+    /// Forgets all targets, for the next message.
+    pub(crate) fn clear(&mut self) {
+        self.queues.clear();
+        self.reply = None;
+        self.routes.clear();
+    }
+}
+
+impl VhostState {
+    /// Finds where a message goes.
+    pub(crate) fn route(
+        &self,
+        source: &Source,
+        key: &str,
+        checked: &Checked,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        let further = checked.further_keys.iter().map(Name::as_str);
+        let keys = std::iter::once(key).chain(further);
+        match source {
+            Source::Default => self.route_by_queue_name(keys, found),
+            Source::Exchange(exchange) => {
+                self.route_by_bindings(exchange, &keys, checked.message.headers(), found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all queues that were found have room for a message of so many bytes.
+    pub(crate) fn check_room(&self, bytes: u64, found: &Found) -> Result<(), PublishReason> {
+        if self.context.budget.has_room(bytes.saturating_mul(found.queues.len() as u64)) {
+            Ok(())
+        } else {
+            Err(PublishReason::Full)
+        }
+    }
+
+    fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {
+        for key in keys {
+            if reply::is_address(key) {
+                found.reply = self.replies.find(key);
+            } else if let Some(cell) = self.routed_queue(key)
+                && found.routes.push(&Target::Queue(Arc::clone(&cell)))
+            {
+                found.queues.push(cell);
+            }
+        }
+    }
+
+    /// Walks the graph of exchanges. The routes are also the list of exchanges still to visit:
+    /// each is there once, so cycles end.
+    fn route_by_bindings<'k>(
+        &self,
+        start: &Arc<ExchangeCell>,
+        keys: &(impl Iterator<Item = &'k str> + Clone),
+        headers: Option<&Table>,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        let gone = || Error::not_found(Entity::Exchange, start.name.clone(), &self.name);
+        found.routes.push(&Target::Exchange(Arc::clone(start)));
+        self.visit(start, keys.clone(), headers, &mut found.routes).ok_or_else(gone)?;
+        let mut visited = 1;
+        while let Some(target) = found.routes.as_slice().get(visited) {
+            visited += 1;
+            match target {
+                Target::Queue(cell) => found.queues.push(Arc::clone(cell)),
+                Target::Exchange(exchange) => {
+                    let exchange = Arc::clone(exchange);
+                    // One that is deleted meanwhile routes nothing.
+                    let _ = self.visit(&exchange, keys.clone(), headers, &mut found.routes);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds where one exchange leads: its bindings, or its alternate exchange if none matches.
+    /// `None` if it is deleted.
+    fn visit<'k>(
+        &self,
+        exchange: &ExchangeCell,
+        keys: impl Iterator<Item = &'k str>,
+        headers: Option<&Table>,
+        routes: &mut Routes<Target>,
+    ) -> Option<()> {
+        let is_matched = exchange.route(keys, headers, routes).ok()?;
+        if !is_matched
+            && let Some(alternate) = &exchange.definition.alternate
+            && let Ok(alternate) = self.exchange(alternate)
+        {
+            routes.push(&Target::Exchange(alternate));
+        }
+        Some(())
+    }
+}
+
+thread_local! {
+    /// Taken out while in use: the destructor of a body may publish in the middle of a publish.
+    static KEPT: Cell<Option<Box<Found>>> = const { Cell::new(None) };
+}
+
+/// Runs something with memory to route in.
+pub(crate) fn with_found<R>(act: impl FnOnce(&mut Found) -> R) -> R {
+    let mut found =
+        KEPT.try_with(Cell::take).ok().flatten().unwrap_or_else(|| Box::new(Found::new()));
+    let result = act(&mut found);
+    found.clear();
+    // A thread that is ending keeps nothing.
+    let _ = KEPT.try_with(|kept| kept.set(Some(found)));
+    result
+}

@@ -1,0 +1,340 @@
+//! Queues of the handle tier.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    bounds,
+    cell::QueueCell,
+    consumer_builder::ConsumerBuilder,
+    delivery::{Delivery, Outcome},
+    publish::{self, Checked},
+    publish_error::{PublishError, PublishReason},
+    vhost::VirtualHost,
+    workers::Workers,
+};
+use crate::{
+    Entity, Error, Message, Name, Result,
+    engine::queue::{AckMode, DeleteConditions, Held},
+    message::Envelope,
+};
+
+/// A handle to a queue: a cheap clone, which nothing but using it looks up.
+///
+/// A handle outlives its queue: publishing to one that was deleted is refused, even if another
+/// queue has got its name.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Message};
+///
+/// let queue = Broker::new().declare_queue("tasks").declare()?;
+/// queue.send(Message::new("sweep"))?;
+/// assert_eq!(queue.stats().ready, 1);
+/// assert_eq!(queue.purge()?, 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Queue {
+    cell: Arc<QueueCell>,
+    vhost: VirtualHost,
+    /// Keeps a temporary queue.
+    temporary: Option<Arc<Temporary>>,
+}
+
+/// Deletes its queue when the last handle or consumer is dropped.
+#[derive(Debug)]
+pub(crate) struct Temporary(Arc<QueueCell>);
+
+/// Counts of a queue at one moment.
+///
+/// They obey the law of conservation: `enqueued` is the sum of `ready`, `unacked` and all causes
+/// by which messages have gone.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Message};
+///
+/// let queue = Broker::new().declare_queue("tasks").declare()?;
+/// for task in ["a", "b", "c"] {
+///     queue.send(Message::new(task))?;
+/// }
+/// let delivery = queue.get()?.expect("three are there");
+/// let stats = queue.stats();
+/// assert_eq!((stats.enqueued, stats.ready, stats.unacked, stats.acked), (3, 2, 1, 0));
+/// delivery.ack()?;
+/// assert_eq!(queue.stats().acked, 1);
+/// assert!(queue.stats().is_conserved());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueStats {
+    /// Messages that wait.
+    pub ready: u64,
+    /// Messages that are handed out, also those that wait in the mailbox of a consumer.
+    pub unacked: u64,
+    /// Accounted bytes of both.
+    pub bytes: u64,
+    /// Consumers.
+    pub consumers: u64,
+    /// Messages that ever came in.
+    pub enqueued: u64,
+    /// Messages gone by ack.
+    pub acked: u64,
+    /// Messages gone by being delivered to someone who acks automatically.
+    pub auto_acked: u64,
+    /// Messages gone by reject.
+    pub rejected: u64,
+    /// Messages gone because a subscriber lagged too far behind.
+    pub dropped: u64,
+    /// Messages gone by purging.
+    pub purged: u64,
+    /// Messages gone with their queue.
+    pub deleted: u64,
+}
+
+impl Queue {
+    pub(crate) fn new(
+        cell: Arc<QueueCell>,
+        vhost: VirtualHost,
+        temporary: Option<Arc<Temporary>>,
+    ) -> Self {
+        Self { cell, vhost, temporary }
+    }
+
+    /// Its name, which may have been chosen by the broker.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.cell.name
+    }
+
+    /// Publishes straight to this queue: as the default exchange does with its name, without
+    /// looking it up.
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Closed`; `Refused` if the queue is deleted, the message too large, or a property
+    /// invalid. The message is in the error.
+    pub fn send(&self, message: Message) -> Result<(), PublishError> {
+        let vhost = self.vhost.state();
+        if !vhost.is_publishing() {
+            return Err(PublishError::new(PublishReason::Closed, message));
+        }
+        let checked = Checked::new(message, vhost, bounds::DEFAULT_USER)
+            .map_err(|(error, message)| PublishError::new(error, message))?;
+        if checked.has_further_keys() {
+            return self.send_to_further_keys(checked);
+        }
+        let envelope = Envelope {
+            exchange: Name::default(),
+            routing_key: self.cell.name.clone(),
+            message: checked.message,
+        };
+        if !vhost.context.budget.has_room(envelope.byte_size()) {
+            return Err(PublishError::new(PublishReason::Full, envelope.message));
+        }
+        let held = Held::Resident(Arc::new(envelope));
+        self.cell.enqueue(held).map_err(|held| self.gone(held))
+    }
+
+    /// Takes the next message, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the queue is deleted; `Closed`.
+    pub fn get(&self) -> Result<Option<Delivery>> {
+        self.vhost.state().check_open()?;
+        let got = self.cell.get(AckMode::Manual);
+        let Some((message, Some(key), _)) = got else {
+            return if self.cell.is_deleted() { Err(self.not_found()) } else { Ok(None) };
+        };
+        Ok(Some(Delivery::got(message, key, Arc::clone(&self.cell))))
+    }
+
+    /// Starts describing a consumer.
+    pub fn consume(&self) -> ConsumerBuilder {
+        ConsumerBuilder::new(self.clone())
+    }
+
+    /// Short for `consume().prefetch(n).workers(n, handler)`: starts `n` threads that serve this
+    /// queue. The handler's outcome settles each delivery; see [`Outcome`].
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if `n` is zero; otherwise as [`ConsumerBuilder::start`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use std::time::Duration;
+    /// use leveret::{Broker, Message};
+    ///
+    /// let queue = Broker::new().declare_queue("tasks").declare()?;
+    /// let workers = queue.workers(2, |task| match task.text() {
+    ///     Some(_) => Ok(()),
+    ///     None => Err("not text"),
+    /// })?;
+    /// queue.send(Message::new("sweep"))?;
+    /// queue.send(Message::new([0xff]))?;
+    /// while workers.report().acked + workers.report().rejected < 2 {
+    ///     std::thread::yield_now();
+    /// }
+    /// let report = workers.stop(Duration::from_secs(10));
+    /// assert_eq!((report.acked, report.rejected), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn workers<R: Into<Outcome>>(
+        &self,
+        n: u16,
+        handler: impl Fn(&Delivery) -> R + Send + Sync + 'static,
+    ) -> Result<Workers> {
+        self.consume().prefetch(n).workers(n, handler)
+    }
+
+    /// Its counts, exact whenever no call is in progress.
+    #[must_use]
+    pub fn stats(&self) -> QueueStats {
+        let snapshot = self.cell.snapshot();
+        QueueStats {
+            ready: snapshot.ready,
+            unacked: snapshot.unacked,
+            bytes: snapshot.bytes,
+            consumers: snapshot.consumers as u64,
+            enqueued: snapshot.counts.enqueued,
+            acked: snapshot.counts.acked,
+            auto_acked: snapshot.counts.auto_acked,
+            rejected: snapshot.counts.rejected,
+            dropped: snapshot.counts.dropped,
+            purged: snapshot.counts.purged,
+            deleted: snapshot.counts.deleted,
+        }
+    }
+
+    /// Drops what is ready, and says how much that was.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the queue is deleted; `Closed`.
+    pub fn purge(&self) -> Result<u64> {
+        self.vhost.state().check_open()?;
+        if self.cell.is_deleted() {
+            return Err(self.not_found());
+        }
+        Ok(self.cell.purge())
+    }
+
+    /// Deletes it with its bindings, and says how many messages were ready: zero if it is gone
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`.
+    pub fn delete(&self) -> Result<u64> {
+        self.delete_if(DeleteConditions::default())
+    }
+
+    /// Deletes it if no message is ready.
+    ///
+    /// # Errors
+    ///
+    /// `NotEmpty`, `Closed`.
+    pub fn delete_if_empty(&self) -> Result<u64> {
+        self.delete_if(DeleteConditions { empty: true, ..DeleteConditions::default() })
+    }
+
+    /// Deletes it if it has no consumers.
+    ///
+    /// # Errors
+    ///
+    /// `InUse`, `Closed`.
+    pub fn delete_if_unused(&self) -> Result<u64> {
+        self.delete_if(DeleteConditions { unused: true, ..DeleteConditions::default() })
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<QueueCell> {
+        &self.cell
+    }
+
+    pub(crate) fn vhost(&self) -> &VirtualHost {
+        &self.vhost
+    }
+
+    pub(crate) fn temporary(&self) -> Option<Arc<Temporary>> {
+        self.temporary.clone()
+    }
+
+    pub(crate) fn not_found(&self) -> Error {
+        Error::not_found(Entity::Queue, self.cell.name.clone(), &self.vhost.state().name)
+    }
+
+    fn delete_if(&self, conditions: DeleteConditions) -> Result<u64> {
+        self.vhost.state().check_open()?;
+        self.vhost.state().delete_this_queue(&self.cell, conditions)
+    }
+
+    /// CC and BCC headers lead to further queues, so the message is routed like any other.
+    #[cold]
+    fn send_to_further_keys(&self, checked: Checked) -> Result<(), PublishError> {
+        publish::with_found(|found| {
+            let source = publish::Source::Default;
+            let vhost = self.vhost.state();
+            let name = &self.cell.name;
+            if let Err(error) = vhost.route(&source, name, &checked, found) {
+                return Err(PublishError::new(error, checked.message));
+            }
+            let envelope = checked.into_envelope(Name::default(), name.clone());
+            if let Err(reason) = vhost.check_room(envelope.byte_size(), found) {
+                return Err(PublishError::new(reason, envelope.message));
+            }
+            found.enqueue(Held::Resident(Arc::new(envelope)));
+            Ok(())
+        })
+    }
+
+    /// The message comes back from a queue that was deleted.
+    #[cold]
+    fn gone(&self, held: Held) -> PublishError {
+        let Held::Resident(envelope) = held;
+        let message = envelope.message.clone();
+        PublishError::new(PublishReason::Refused(self.not_found()), message)
+    }
+}
+
+impl QueueStats {
+    /// Whether every message that came in is somewhere, or gone for exactly one cause.
+    #[must_use]
+    pub fn is_conserved(&self) -> bool {
+        let gone =
+            [self.acked, self.auto_acked, self.rejected, self.dropped, self.purged, self.deleted];
+        self.enqueued == self.ready + self.unacked + gone.iter().sum::<u64>()
+    }
+}
+
+impl Temporary {
+    pub(crate) fn new(cell: Arc<QueueCell>) -> Self {
+        Self(cell)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(vhost) = self.0.vhost() {
+            // Without conditions nothing refuses it.
+            let _ = vhost.delete_this_queue(&self.0, DeleteConditions::default());
+        }
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Queue").field(&self.name()).finish()
+    }
+}

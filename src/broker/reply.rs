@@ -1,0 +1,43 @@
+//! Direct reply-to: replies that no queue is declared for.
+//!
+//! A channel that consumes from the pseudo queue, or a `call` that waits, gets an address. A
+//! message published to the default exchange under that address goes straight to whoever waits, or
+//! nowhere if nobody does any more. It counts as unroutable either way.
+
+use std::sync::{Arc, Weak};
+
+use super::{call::Call, channel_state::ChannelState};
+use crate::{Name, engine::queue::Held};
+
+/// The pseudo queue from which a channel consumes its replies. A request with this `reply_to` goes
+/// out with the address of the channel in its place.
+pub(crate) const PSEUDO_QUEUE: &str = "amq.rabbitmq.reply-to";
+
+/// How addresses begin.
+pub(crate) const ADDRESS_PREFIX: &str = "amq.rabbitmq.reply-to.";
+
+/// Who waits for replies at one address.
+#[derive(Debug)]
+pub(crate) enum ReplySlot {
+    Call(Arc<Call>),
+    Channel(Weak<ChannelState>, Name),
+}
+
+/// Whether a routing key is the address of a reply rather than the name of a queue.
+pub(crate) fn is_address(key: &str) -> bool {
+    key.starts_with(ADDRESS_PREFIX)
+}
+
+impl ReplySlot {
+    /// Hands a reply to whoever waits for it.
+    pub(crate) fn deliver(&self, reply: &Held) {
+        match self {
+            Self::Call(call) => call.complete(reply),
+            Self::Channel(channel, tag) => {
+                if let Some(channel) = channel.upgrade() {
+                    channel.deliver_reply(tag, reply);
+                }
+            }
+        }
+    }
+}

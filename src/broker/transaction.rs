@@ -1,0 +1,174 @@
+//! Transactions of the handle tier.
+
+use std::sync::Arc;
+
+use super::{
+    cell::QueueCell,
+    delivery::{Delivery, Outcome},
+    exchange::{Exchange, Routed},
+    publish_error::{PublishError, PublishReason},
+    vhost::VirtualHost,
+};
+use crate::{Error, ErrorKind, Message, Result, engine::queue::Held, message::Envelope};
+
+/// Publishes and settlements that take effect together at [`commit`](Self::commit).
+///
+/// Each queue shows them in order. Dropping the transaction rolls it back: its messages are gone,
+/// its deliveries go back to their places.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Message};
+///
+/// let broker = Broker::new();
+/// let orders = broker.declare_queue("orders").declare()?;
+/// let invoices = broker.declare_queue("invoices").declare()?;
+/// orders.send(Message::new("order 1"))?;
+///
+/// let order = orders.get()?.expect("it is there");
+/// let mut transaction = broker.transaction();
+/// transaction.publish(&broker.default_exchange(), "invoices", Message::new("invoice 1"))?;
+/// transaction.ack(order);
+/// assert_eq!((orders.stats().unacked, invoices.stats().ready), (1, 0));
+/// transaction.commit()?;
+/// assert_eq!((orders.stats().unacked, invoices.stats().ready), (0, 1));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping a transaction rolls it back"]
+pub struct Transaction {
+    vhost: VirtualHost,
+    steps: Vec<Step>,
+    /// Of the publishes, counted once per queue.
+    bytes: u64,
+}
+
+#[derive(Debug)]
+enum Step {
+    Publish(Envelope, Vec<Arc<QueueCell>>),
+    Settle(Delivery, Outcome),
+}
+
+/// A commit that did not happen. The transaction can be tried again or rolled back.
+#[derive(Debug, thiserror::Error)]
+#[error("not committed: {error}")]
+pub struct CommitError {
+    #[source]
+    error: Error,
+    transaction: Box<Transaction>,
+}
+
+impl Transaction {
+    pub(crate) fn new(vhost: VirtualHost) -> Self {
+        Self { vhost, steps: Vec::new(), bytes: 0 }
+    }
+
+    /// Publishes at the commit. Where the message goes is decided now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Exchange::publish`]; `Full` also beyond
+    /// [`Limits::transaction_steps`](crate::Limits::transaction_steps). The transaction is
+    /// unchanged then.
+    pub fn publish(
+        &mut self,
+        exchange: &Exchange,
+        key: &str,
+        message: Message,
+    ) -> Result<Routed, PublishError> {
+        if self.steps.len() >= self.vhost.state().context.limits.transaction_steps {
+            return Err(PublishError::new(PublishReason::Full, message));
+        }
+        let (routed, step) = exchange.route_then(key, message, |envelope, found| {
+            let queues: Vec<_> = found.queues.drain(..).collect();
+            let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
+            Ok((routed, Step::Publish(envelope, queues)))
+        })?;
+        if let Step::Publish(envelope, queues) = &step {
+            self.bytes += envelope.byte_size().saturating_mul(queues.len() as u64);
+        }
+        self.steps.push(step);
+        Ok(routed)
+    }
+
+    /// Settles at the commit.
+    pub fn settle(&mut self, delivery: Delivery, outcome: Outcome) {
+        self.steps.push(Step::Settle(delivery, outcome));
+    }
+
+    /// Acks at the commit.
+    pub fn ack(&mut self, delivery: Delivery) {
+        self.settle(delivery, Outcome::Ack);
+    }
+
+    /// Makes it all happen, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Full` or `Closed`; the error has the transaction.
+    pub fn commit(self) -> Result<(), CommitError> {
+        let vhost = self.vhost.state();
+        let error = if !vhost.is_publishing() {
+            Error::closed()
+        } else if !vhost.context.budget.has_room(self.bytes) {
+            Error::plain(ErrorKind::Full { limit: "memory_bytes" })
+        } else {
+            self.apply();
+            return Ok(());
+        };
+        Err(CommitError { error, transaction: Box::new(self) })
+    }
+
+    /// Gives up and hands back what it held, in order.
+    #[must_use]
+    pub fn rollback(self) -> (Vec<Message>, Vec<Delivery>) {
+        let (mut messages, mut deliveries) = (Vec::new(), Vec::new());
+        for step in self.steps {
+            match step {
+                Step::Publish(envelope, _) => messages.push(envelope.message),
+                Step::Settle(delivery, _) => deliveries.push(delivery),
+            }
+        }
+        (messages, deliveries)
+    }
+
+    fn apply(self) {
+        for step in self.steps {
+            match step {
+                Step::Publish(envelope, queues) => {
+                    let held = Held::Resident(Arc::new(envelope));
+                    for cell in queues {
+                        // One that was deleted meanwhile takes nothing.
+                        let _ = cell.enqueue(held.clone());
+                    }
+                }
+                Step::Settle(delivery, outcome) => {
+                    // Closed in the middle means that the broker has taken the delivery back.
+                    let _ = delivery.settle(&outcome);
+                }
+            }
+        }
+    }
+}
+
+impl CommitError {
+    /// Why it did not happen.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The transaction, unchanged.
+    pub fn into_transaction(self) -> Transaction {
+        *self.transaction
+    }
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        error.error
+    }
+}

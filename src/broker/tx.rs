@@ -1,0 +1,55 @@
+//! What a transaction has collected, in the order in which it was asked for.
+
+use std::sync::Arc;
+
+use super::{cell::QueueCell, channel_state::Outstanding, reply::ReplySlot};
+use crate::{engine::queue::Settlement, message::Envelope};
+
+/// A publish that waits for the commit. Where it goes is decided already.
+#[derive(Debug)]
+pub(crate) struct TxPublish {
+    pub(crate) envelope: Envelope,
+    pub(crate) queues: Vec<Arc<QueueCell>>,
+    pub(crate) reply: Option<Arc<ReplySlot>>,
+    pub(crate) mandatory: Mandatory,
+}
+
+/// Whether a message that reaches no queue comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mandatory {
+    No,
+    Yes,
+}
+
+impl TxPublish {
+    /// The bytes that it will count for.
+    pub(crate) fn byte_size(&self) -> u64 {
+        self.envelope.byte_size().saturating_mul(self.queues.len() as u64)
+    }
+}
+
+/// A settlement that waits for the commit.
+#[derive(Debug)]
+pub(crate) struct TxSettlement {
+    pub(crate) settlement: Settlement,
+    pub(crate) taken: Vec<(u64, Outstanding)>,
+}
+
+/// The open transaction of a channel.
+#[derive(Debug, Default)]
+pub(crate) struct TxBuffer {
+    pub(crate) publishes: Vec<TxPublish>,
+    pub(crate) settlements: Vec<TxSettlement>,
+}
+
+impl TxBuffer {
+    /// How many steps it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.publishes.len() + self.settlements.len()
+    }
+
+    /// Everything that would be settled.
+    pub(crate) fn settled(&self) -> impl Iterator<Item = &(u64, Outstanding)> {
+        self.settlements.iter().flat_map(|settlement| &settlement.taken)
+    }
+}

@@ -1,0 +1,473 @@
+//! One virtual host: what exists in it, and every change of that.
+//!
+//! Changes are made one at a time under the topology lock, first in the pure [`Topology`] and then,
+//! still under the lock, in what publishers and consumers look at: the directories and the routers.
+//! So of two declarations that race one makes the entity and the other finds it made. Publishing,
+//! delivering and settling never take this lock.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{
+    bounds,
+    cell::QueueCell,
+    consumer::EndReason,
+    context::{Context, Phase},
+    directory::Directory,
+    exchange_cell::{ExchangeCell, Target},
+    refusal,
+    reply::ReplySlot,
+};
+use crate::{
+    Entity, Error, ErrorKind, Name, Result, Table,
+    engine::{
+        definition::{ExchangeDeclaration, QueueDeclaration},
+        entity::{Endpoint, OwnerId, without_line_breaks},
+        queue::{DeleteConditions, DeleteRefused},
+        topology::{BindingSpec, Change, Declared, Topology, TopologyError},
+    },
+    sync::{Mutex, MutexGuard, Rank},
+    time::Moment,
+};
+
+/// How the names begin that the broker gives to queues.
+const GENERATED_PREFIX: &str = "amq.gen-";
+
+/// One virtual host.
+#[derive(Debug)]
+pub(crate) struct VhostState {
+    pub(crate) name: Name,
+    pub(crate) context: Arc<Context>,
+    topology: Mutex<Topology>,
+    queues: Directory<QueueCell>,
+    exchanges: Directory<ExchangeCell>,
+    /// Who waits for direct replies, by the name that was made up for it.
+    pub(crate) replies: Directory<ReplySlot>,
+    slots: Mutex<Slots>,
+    is_deleted: AtomicBool,
+}
+
+/// Gives out the smallest numbers that are free, so that routing can keep a mark per number.
+#[derive(Debug, Default)]
+struct Slots {
+    free: Vec<usize>,
+    next: usize,
+}
+
+/// Entities that have ended, to be dropped once no lock is held.
+#[derive(Default)]
+#[must_use = "dropped where no lock is held"]
+struct Ended {
+    queues: Vec<Arc<QueueCell>>,
+    exchanges: Vec<Arc<ExchangeCell>>,
+}
+
+/// Whether an exchange goes although others are bound to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfUnused {
+    Anyway,
+    OnlyUnused,
+}
+
+impl VhostState {
+    pub(crate) fn new(name: Name, context: Arc<Context>) -> Arc<Self> {
+        let vhost = Arc::new(Self {
+            name,
+            context,
+            topology: Mutex::new(Rank::Topology, Topology::new()),
+            queues: Directory::new(),
+            exchanges: Directory::new(),
+            replies: Directory::new(),
+            slots: Mutex::new(Rank::Signal, Slots::default()),
+            is_deleted: AtomicBool::new(false),
+        });
+        let topology = vhost.topology.lock();
+        for (name, definition) in topology.exchanges() {
+            let cell = ExchangeCell::new(name.clone(), definition.clone(), &vhost);
+            vhost.exchanges.insert(name.clone(), cell);
+        }
+        drop(topology);
+        vhost
+    }
+
+    /// Finds an exchange for publishing: names are taken as they are.
+    pub(crate) fn exchange(&self, name: &str) -> Result<Arc<ExchangeCell>> {
+        self.exchanges
+            .find(name)
+            .ok_or_else(|| Error::not_found(Entity::Exchange, name, &self.name))
+    }
+
+    /// Finds a queue for consuming and the like: names are taken as they are.
+    pub(crate) fn queue(&self, name: &str, actor: Option<OwnerId>) -> Result<Arc<QueueCell>> {
+        let cell = self
+            .queues
+            .find(name)
+            .ok_or_else(|| Error::not_found(Entity::Queue, name, &self.name))?;
+        if !cell.definition.is_open_to(actor) {
+            return Err(self.locked(&cell.name));
+        }
+        Ok(cell)
+    }
+
+    /// Finds a queue whoever it belongs to, as routing does.
+    pub(crate) fn routed_queue(&self, name: &str) -> Option<Arc<QueueCell>> {
+        self.queues.find(name)
+    }
+
+    pub(crate) fn declare_exchange(
+        self: &Arc<Self>,
+        name: &str,
+        declaration: ExchangeDeclaration,
+    ) -> Result<Arc<ExchangeCell>> {
+        self.check_open()?;
+        self.check_table(&declaration.arguments)?;
+        let name = without_line_breaks(bounds::name(Entity::Exchange, name)?);
+        let mut topology = self.topology.lock();
+        let is_new = topology.exchange(&name).is_none();
+        let exchanges = topology.exchanges().len();
+        self.check_count("exchanges", self.context.limits.exchanges, exchanges, is_new)?;
+        let declared =
+            topology.declare_exchange(&name, declaration).map_err(|error| self.error(error))?;
+        match declared {
+            Declared::Existing => self.exchange(&name),
+            Declared::Created => {
+                let definition = topology.exchange(&name).expect("it was declared just now");
+                let cell = ExchangeCell::new(name.clone(), definition.clone(), self);
+                self.exchanges.insert(name, Arc::clone(&cell));
+                Ok(cell)
+            }
+        }
+    }
+
+    /// What a passive declaration does.
+    pub(crate) fn find_exchange(&self, name: &str) -> Result<Arc<ExchangeCell>> {
+        let name = without_line_breaks(Name::from(name));
+        let topology = self.topology.lock();
+        topology.find_exchange(&name).map_err(|error| self.error(error))?;
+        self.exchange(&name)
+    }
+
+    /// Declares a queue. The empty name asks for a generated one.
+    pub(crate) fn declare_queue(
+        self: &Arc<Self>,
+        name: &str,
+        declaration: QueueDeclaration,
+    ) -> Result<Arc<QueueCell>> {
+        self.check_open()?;
+        self.check_table(&declaration.arguments)?;
+        let name = without_line_breaks(bounds::name(Entity::Queue, name)?);
+        let mut topology = self.topology.lock();
+        let is_new = topology.queue(&name).is_none();
+        let queues = topology.queues().len();
+        self.check_count("queues", self.context.limits.queues, queues, is_new)?;
+        let (name, declared) = if name.is_empty() {
+            let name = self.generated_name(GENERATED_PREFIX);
+            (name.clone(), topology.declare_server_named_queue(&name, declaration))
+        } else {
+            let declared = topology.declare_queue(&name, declaration);
+            (name, declared)
+        };
+        match declared.map_err(|error| self.error(error))? {
+            Declared::Existing => {
+                let cell = self.queues.find(&name).expect("what exists has a cell");
+                cell.touch();
+                Ok(cell)
+            }
+            Declared::Created => {
+                let definition = topology.queue(&name).expect("it was declared just now");
+                let cell = QueueCell::new(name.clone(), definition.clone(), self);
+                self.queues.insert(name, Arc::clone(&cell));
+                Ok(cell)
+            }
+        }
+    }
+
+    /// What a passive declaration does.
+    pub(crate) fn find_queue(&self, name: &str, actor: Option<OwnerId>) -> Result<Arc<QueueCell>> {
+        let name = without_line_breaks(Name::from(name));
+        let topology = self.topology.lock();
+        topology.find_queue(actor, &name).map_err(|error| self.error(error))?;
+        Ok(self.queues.find(&name).expect("what exists has a cell"))
+    }
+
+    pub(crate) fn bind(
+        &self,
+        source: &str,
+        destination: Endpoint,
+        key: &str,
+        arguments: &Table,
+        actor: Option<OwnerId>,
+    ) -> Result<()> {
+        self.check_open()?;
+        self.check_table(arguments)?;
+        let spec = BindingSpec::new(Name::from(source), destination, Name::from(key), arguments)
+            .map_err(|error| self.error(error))?;
+        let mut changes = Vec::new();
+        let ended = {
+            let mut topology = self.topology.lock();
+            let bindings = topology.binding_count();
+            self.check_count("bindings", self.context.limits.bindings, bindings, true)?;
+            topology.bind(actor, spec, &mut changes).map_err(|error| self.error(error))?;
+            self.apply(changes)
+        };
+        drop(ended);
+        Ok(())
+    }
+
+    pub(crate) fn unbind(
+        &self,
+        source: &str,
+        destination: Endpoint,
+        key: &str,
+        arguments: &Table,
+        actor: Option<OwnerId>,
+    ) -> Result<()> {
+        self.check_table(arguments)?;
+        let spec = BindingSpec::new(Name::from(source), destination, Name::from(key), arguments)
+            .map_err(|error| self.error(error))?;
+        let mut changes = Vec::new();
+        let ended = {
+            let mut topology = self.topology.lock();
+            topology.unbind(actor, &spec, &mut changes).map_err(|error| self.error(error))?;
+            self.apply(changes)
+        };
+        drop(ended);
+        Ok(())
+    }
+
+    /// Deletes an exchange with its bindings; no error if there is none.
+    pub(crate) fn delete_exchange(&self, name: &str, condition: IfUnused) -> Result<()> {
+        let name = without_line_breaks(Name::from(name));
+        let mut changes = Vec::new();
+        let ended = {
+            let mut topology = self.topology.lock();
+            match condition {
+                IfUnused::Anyway => topology.delete_exchange(&name, &mut changes),
+                IfUnused::OnlyUnused => topology.delete_exchange_if_unused(&name, &mut changes),
+            }
+            .map_err(|error| self.error(error))?;
+            self.apply(changes)
+        };
+        drop(ended);
+        Ok(())
+    }
+
+    /// Deletes a queue with its bindings and says how many messages were ready; zero if there is
+    /// none.
+    pub(crate) fn delete_queue(
+        &self,
+        name: &str,
+        actor: Option<OwnerId>,
+        conditions: DeleteConditions,
+    ) -> Result<u64> {
+        let name = without_line_breaks(Name::from(name));
+        let topology = self.topology.lock();
+        let Some(cell) = self.queues.find(&name) else { return Ok(0) };
+        if !cell.definition.is_open_to(actor) {
+            return Err(self.locked(&cell.name));
+        }
+        self.end_queue(topology, &cell, conditions, EndReason::QueueDeleted)
+    }
+
+    /// Deletes this very queue, not another one that has got its name meanwhile.
+    pub(crate) fn delete_this_queue(
+        &self,
+        cell: &Arc<QueueCell>,
+        conditions: DeleteConditions,
+    ) -> Result<u64> {
+        let topology = self.topology.lock();
+        match self.queues.find(&cell.name) {
+            Some(found) if Arc::ptr_eq(&found, cell) => {
+                self.end_queue(topology, cell, conditions, EndReason::QueueDeleted)
+            }
+            Some(_) | None => Ok(0),
+        }
+    }
+
+    /// The last consumer of an auto-delete queue has gone.
+    pub(crate) fn delete_abandoned_queue(&self, cell: &Arc<QueueCell>) {
+        let conditions = DeleteConditions { unused: true, ..DeleteConditions::default() };
+        // In use means that there is a new consumer, so it is not abandoned any more.
+        let _ = self.delete_this_queue(cell, conditions);
+    }
+
+    /// A queue has been unused for too long.
+    pub(crate) fn delete_expired_queue(&self, cell: &Arc<QueueCell>, now: Moment) {
+        let conditions = DeleteConditions { expired_by: Some(now), ..DeleteConditions::default() };
+        // In use means that its expiry was put off in the meantime.
+        let _ = self.delete_this_queue(cell, conditions);
+    }
+
+    /// Deletes the exclusive queues of a connection that has ended.
+    pub(crate) fn delete_queues_of(&self, owner: OwnerId) {
+        let names: Vec<_> = self.topology.lock().queues_of(owner).cloned().collect();
+        for name in names {
+            // Nobody but the owner may delete it, and the owner has ended.
+            let _ = self.delete_queue(&name, Some(owner), DeleteConditions::default());
+        }
+    }
+
+    /// Takes no more declarations, and tells those who wait for replies that none will come.
+    pub(crate) fn close(&self) {
+        self.is_deleted.store(true, Ordering::Release);
+        for reply in self.replies.all() {
+            if let ReplySlot::Call(call) = &*reply {
+                call.end();
+            }
+        }
+    }
+
+    /// Ends everything in it, for good, and says how many messages are gone with it.
+    pub(crate) fn end(&self, reason: EndReason) -> u64 {
+        let mut messages = 0;
+        for cell in self.queues.all() {
+            let snapshot = cell.snapshot();
+            let topology = self.topology.lock();
+            let ended = self.end_queue(topology, &cell, DeleteConditions::default(), reason);
+            if ended.is_ok() {
+                messages += snapshot.ready + snapshot.unacked;
+            }
+        }
+        for cell in self.exchanges.all() {
+            cell.delete();
+        }
+        messages
+    }
+
+    pub(crate) fn all_queues(&self) -> Vec<Arc<QueueCell>> {
+        self.queues.all()
+    }
+
+    /// Neither the broker nor this virtual host has ended.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.context.phase() > Phase::Open {
+            return Err(Error::closed());
+        }
+        if self.is_deleted.load(Ordering::Acquire) {
+            return Err(Error::not_found(Entity::VirtualHost, self.name.clone(), &self.name));
+        }
+        Ok(())
+    }
+
+    /// Whether messages are still taken.
+    pub(crate) fn is_publishing(&self) -> bool {
+        self.context.phase() < Phase::Closed && !self.is_deleted.load(Ordering::Acquire)
+    }
+
+    /// A name that no other entity of the broker has.
+    pub(crate) fn generated_name(&self, prefix: &str) -> Name {
+        Name::from(format!("{prefix}{:016x}", self.context.next_number()))
+    }
+
+    /// Gives a number back that an entity had.
+    pub(crate) fn free_slot(&self, slot: usize) {
+        self.slots.lock().free.push(slot);
+    }
+
+    pub(crate) fn take_slot(&self) -> usize {
+        self.slots.lock().take()
+    }
+
+    pub(crate) fn error(&self, error: TopologyError) -> Error {
+        refusal::error(error, &self.name)
+    }
+
+    pub(crate) fn locked(&self, queue: &Name) -> Error {
+        Error::new(ErrorKind::Locked { entity: Entity::Queue, name: queue.clone() }, &self.name)
+    }
+
+    pub(crate) fn check_table(&self, table: &Table) -> Result<()> {
+        bounds::check_table(table, &self.context.limits)
+    }
+
+    /// Ends a queue and takes it out of the topology; `topology` is the held lock.
+    fn end_queue(
+        &self,
+        mut topology: MutexGuard<'_, Topology>,
+        cell: &Arc<QueueCell>,
+        conditions: DeleteConditions,
+        reason: EndReason,
+    ) -> Result<u64> {
+        let deletion = cell.delete(conditions, reason).map_err(|refused| {
+            let kind = match refused {
+                DeleteRefused::InUse => {
+                    ErrorKind::InUse { entity: Entity::Queue, name: cell.name.clone() }
+                }
+                DeleteRefused::NotEmpty => ErrorKind::NotEmpty { queue: cell.name.clone() },
+            };
+            Error::new(kind, &self.name)
+        })?;
+        let mut changes = Vec::new();
+        topology.delete_queue(&cell.name, &mut changes);
+        let ended = self.apply(changes);
+        drop(topology);
+        drop(ended);
+        Ok(deletion.finish())
+    }
+
+    /// Carries changes of the topology over to what publishers look at. Called under its lock.
+    fn apply(&self, changes: Vec<Change>) -> Ended {
+        let mut ended = Ended::default();
+        for change in changes {
+            match change {
+                Change::Bound(spec) => {
+                    let source = self.exchanges.find(spec.source()).expect("bound exchanges exist");
+                    source.bind(spec.key(), spec.arguments(), self.target(spec.destination()));
+                }
+                Change::Unbound(spec) => {
+                    let source = self.exchanges.find(spec.source()).expect("it goes after this");
+                    let target = self.target(spec.destination());
+                    source.unbind(spec.key(), spec.arguments(), &target);
+                }
+                Change::ExchangeDeleted(name) => {
+                    let cell = self.exchanges.remove(&name).expect("what is deleted has a cell");
+                    ended.exchanges.push(cell);
+                }
+                Change::QueueDeleted(name) => {
+                    let cell = self.queues.remove(&name).expect("what is deleted has a cell");
+                    ended.queues.push(cell);
+                }
+            }
+        }
+        for cell in &ended.exchanges {
+            cell.delete();
+        }
+        ended
+    }
+
+    fn target(&self, endpoint: &Endpoint) -> Target {
+        match endpoint {
+            Endpoint::Exchange(name) => {
+                Target::Exchange(self.exchanges.find(name).expect("bound exchanges exist"))
+            }
+            Endpoint::Queue(name) => {
+                Target::Queue(self.queues.find(name).expect("bound queues exist"))
+            }
+        }
+    }
+
+    fn check_count(
+        &self,
+        limit: &'static str,
+        max: usize,
+        count: usize,
+        is_new: bool,
+    ) -> Result<()> {
+        if is_new && count >= max {
+            let (max, found) = (max as u64, count as u64 + 1);
+            return Err(Error::new(ErrorKind::LimitExceeded { limit, max, found }, &self.name));
+        }
+        Ok(())
+    }
+}
+
+impl Slots {
+    fn take(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        })
+    }
+}

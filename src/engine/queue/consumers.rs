@@ -1,0 +1,358 @@
+//! Who consumes from a queue, and whose turn it is.
+//!
+//! Consumers of equal priority are served in turn; one of lower priority only while all above it
+//! lack credit. A consumer that turns out to have no credit leaves the round (it is *parked*) and
+//! joins it again at the end when credit comes back, as RabbitMQ does it. So a turn costs the same
+//! with one consumer and with ten thousand.
+//!
+//! With a single active consumer only that one ever joins the round. The first to register is
+//! active; when it goes, the highest priority follows, and among equals the longest waiting.
+
+use std::collections::VecDeque;
+
+use slab::Slab;
+
+/// Credit that several consumers share, and that a queue cannot see: the prefetch window of a
+/// channel, the room in its outbox.
+pub(crate) trait Credit {
+    /// Takes credit for one delivery. A refusal parks the consumer until [`Consumers::resume`].
+    fn try_take(&self, mode: AckMode) -> bool;
+}
+
+/// Whether what is delivered stays unacked until it is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AckMode {
+    /// The delivery itself settles it: AMQP's `no-ack`.
+    Auto,
+    /// Someone has to settle it.
+    Manual,
+}
+
+/// Whether others may consume beside a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    Exclusive,
+    Shared,
+}
+
+/// What is told of a consumer when it registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConsumerTerms {
+    pub(crate) mode: AckMode,
+    pub(crate) sharing: Sharing,
+    /// Higher is served first.
+    pub(crate) priority: i32,
+    /// How many deliveries may be unacked at a time; `None` is unlimited.
+    pub(crate) prefetch: Option<u32>,
+}
+
+/// Names a consumer of a queue. Invariant: `serial` is never used twice in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ConsumerId {
+    slot: u32,
+    serial: u64,
+}
+
+/// The queue is in exclusive use, or has consumers and was asked for exclusive use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InExclusiveUse;
+
+#[derive(Debug)]
+struct Consumer<C> {
+    terms: ConsumerTerms,
+    serial: u64,
+    /// Invariant: what the queue has handed it and was not settled; at most `terms.prefetch`.
+    unacked: u32,
+    standing: Standing,
+    credit: C,
+}
+
+/// Whether a consumer takes turns. Invariant: its slot is in exactly one level of the round if it
+/// does, otherwise in none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Its own prefetch is used up.
+    Full,
+    InRound,
+    /// Shared credit was refused. The number says when: who was parked first joins again first.
+    NoCredit(u64),
+    /// Another one is the single active consumer.
+    Standby,
+}
+
+impl<C> Consumer<C> {
+    fn has_room(&self) -> bool {
+        self.terms.prefetch.is_none_or(|prefetch| self.unacked < prefetch)
+    }
+}
+
+/// The consumers of equal priority that may have credit, next turn first.
+#[derive(Debug)]
+struct Level {
+    priority: i32,
+    turns: VecDeque<u32>,
+}
+
+/// The consumers of one queue.
+#[derive(Debug)]
+pub(crate) struct Consumers<C> {
+    slots: Slab<Consumer<C>>,
+    next_serial: u64,
+    /// How often a consumer was parked.
+    parkings: u64,
+    /// Invariant: descending priorities, each once.
+    round: Vec<Level>,
+    exclusive: Option<ConsumerId>,
+    selection: Selection,
+}
+
+/// Which consumers take part in the round.
+#[derive(Debug)]
+enum Selection {
+    All,
+    SingleActive(Option<ConsumerId>),
+}
+
+impl<C: Credit> Consumers<C> {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Slab::new(),
+            next_serial: 0,
+            parkings: 0,
+            round: Vec::new(),
+            exclusive: None,
+            selection: Selection::All,
+        }
+    }
+
+    /// Lets one consumer at a time be active. Takes effect for consumers that register from now
+    /// on: a queue is configured before it is consumed from.
+    pub(crate) fn select_single_active(&mut self) {
+        debug_assert!(self.slots.is_empty(), "configured before the first consumer");
+        self.selection = Selection::SingleActive(None);
+    }
+
+    /// Registers a consumer, last in its round.
+    ///
+    /// # Errors
+    ///
+    /// [`InExclusiveUse`] if another consumer is exclusive, or this one asks to be and is not the
+    /// first, or asks to be on a queue with a single active consumer.
+    pub(crate) fn add(
+        &mut self,
+        terms: ConsumerTerms,
+        credit: C,
+    ) -> Result<ConsumerId, InExclusiveUse> {
+        let asks_exclusive = terms.sharing == Sharing::Exclusive;
+        let single_active = matches!(self.selection, Selection::SingleActive(_));
+        if self.exclusive.is_some() || asks_exclusive && (single_active || !self.slots.is_empty()) {
+            return Err(InExclusiveUse);
+        }
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let consumer = Consumer { terms, serial, unacked: 0, standing: Standing::Standby, credit };
+        let slot = u32::try_from(self.slots.insert(consumer)).expect("fewer than 2^32 consumers");
+        let id = ConsumerId { slot, serial };
+        if asks_exclusive {
+            self.exclusive = Some(id);
+        }
+        match &mut self.selection {
+            Selection::All => self.join_round(slot),
+            Selection::SingleActive(active @ None) => {
+                *active = Some(id);
+                self.join_round(slot);
+            }
+            Selection::SingleActive(Some(_)) => {}
+        }
+        Ok(id)
+    }
+
+    /// Takes a consumer off the queue; `None` if it is not there any more.
+    pub(crate) fn remove(&mut self, id: ConsumerId) -> Option<C> {
+        self.get(id)?;
+        self.leave_round(id.slot);
+        let consumer = self.slots.remove(id.slot as usize);
+        if self.exclusive == Some(id) {
+            self.exclusive = None;
+        }
+        if let Selection::SingleActive(active) = &mut self.selection
+            && *active == Some(id)
+        {
+            *active = successor(&self.slots);
+            if let Some(next) = *active {
+                self.join_round(next.slot);
+            }
+        }
+        Some(consumer.credit)
+    }
+
+    /// Takes all consumers off the queue, oldest first.
+    pub(crate) fn remove_all(&mut self) -> Vec<C> {
+        self.round.clear();
+        self.exclusive = None;
+        if let Selection::SingleActive(active) = &mut self.selection {
+            *active = None;
+        }
+        let mut consumers: Vec<_> = self.slots.drain().collect();
+        consumers.sort_unstable_by_key(|consumer| consumer.serial);
+        consumers.into_iter().map(|consumer| consumer.credit).collect()
+    }
+
+    /// Finds the consumer whose turn it is among those with credit, takes that credit, and ends
+    /// the turn.
+    pub(crate) fn next(&mut self) -> Option<(ConsumerId, AckMode)> {
+        for level in &mut self.round {
+            while let Some(slot) = level.turns.pop_front() {
+                let consumer = self
+                    .slots
+                    .get_mut(slot as usize)
+                    .expect("the round names registered consumers");
+                let mode = consumer.terms.mode;
+                if mode == AckMode::Manual && !consumer.has_room() {
+                    consumer.standing = Standing::Full;
+                } else if consumer.credit.try_take(mode) {
+                    level.turns.push_back(slot);
+                    if mode == AckMode::Manual {
+                        consumer.unacked += 1;
+                    }
+                    return Some((ConsumerId { slot, serial: consumer.serial }, mode));
+                } else {
+                    consumer.standing = Standing::NoCredit(self.parkings);
+                    self.parkings += 1;
+                }
+            }
+        }
+        None
+    }
+
+    /// One of a consumer's deliveries is settled. Does nothing if the consumer is gone.
+    pub(crate) fn settled(&mut self, id: ConsumerId) {
+        let Some(consumer) = self.slots.get_mut(id.slot as usize) else { return };
+        if consumer.serial != id.serial {
+            return;
+        }
+        consumer.unacked -= 1;
+        if consumer.standing == Standing::Full {
+            self.join_round(id.slot);
+        }
+    }
+
+    /// Shared credit has come back: every consumer that was refused it joins the round.
+    pub(crate) fn resume(&mut self) {
+        let mut parked: Vec<_> = self
+            .slots
+            .iter()
+            .filter_map(|(slot, consumer)| match consumer.standing {
+                Standing::NoCredit(parked_at) => Some((parked_at, slot)),
+                Standing::Full | Standing::InRound | Standing::Standby => None,
+            })
+            .collect();
+        parked.sort_unstable();
+        for (_, slot) in parked {
+            self.join_round(u32::try_from(slot).expect("fewer than 2^32 consumers"));
+        }
+    }
+
+    pub(crate) fn credit(&self, id: ConsumerId) -> Option<&C> {
+        self.get(id).map(|consumer| &consumer.credit)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether the round is empty, so that nothing can be delivered before something changes.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn all_parked(&self) -> bool {
+        self.round.iter().all(|level| level.turns.is_empty())
+    }
+
+    /// Checks everything that this type promises itself, given the true number of hand-outs.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check_invariants(&self, unacked_of: impl Fn(ConsumerId) -> usize) {
+        assert!(self.round.is_sorted_by(|a, b| a.priority > b.priority), "priorities descend");
+        for (slot, consumer) in &self.slots {
+            let id = ConsumerId {
+                slot: u32::try_from(slot).unwrap_or(u32::MAX),
+                serial: consumer.serial,
+            };
+            let turns = self
+                .round
+                .iter()
+                .flat_map(|level| level.turns.iter().map(move |turn| (level.priority, *turn)))
+                .filter(|(priority, turn)| *turn == id.slot && *priority == consumer.terms.priority)
+                .count();
+            let in_round = consumer.standing == Standing::InRound;
+            assert_eq!(turns, usize::from(in_round), "{id:?} has the turns it believes");
+            let has_waited = consumer.standing == Standing::Full;
+            assert!(!(has_waited && consumer.has_room()), "{id:?} joins as soon as it has room");
+            assert_eq!(consumer.unacked as usize, unacked_of(id), "{id:?} counts its hand-outs");
+            let within = consumer.terms.prefetch.is_none_or(|most| consumer.unacked <= most);
+            assert!(within, "{id:?} is within its prefetch");
+            if let Selection::SingleActive(active) = self.selection {
+                let is_standby = consumer.standing == Standing::Standby;
+                assert_eq!(is_standby, active != Some(id), "only the active one has turns");
+            } else {
+                assert_ne!(consumer.standing, Standing::Standby, "everyone takes part");
+            }
+        }
+        let turns: usize = self.round.iter().map(|level| level.turns.len()).sum();
+        let standings = self.slots.iter().map(|(_, consumer)| consumer.standing);
+        let in_round = standings.filter(|standing| *standing == Standing::InRound).count();
+        assert_eq!(turns, in_round, "the round names registered consumers only");
+        if let Selection::SingleActive(None) = self.selection {
+            assert!(self.slots.is_empty(), "someone is active while anyone is there");
+        }
+    }
+
+    fn get(&self, id: ConsumerId) -> Option<&Consumer<C>> {
+        self.slots.get(id.slot as usize).filter(|consumer| consumer.serial == id.serial)
+    }
+
+    fn join_round(&mut self, slot: u32) {
+        let Some(consumer) = self.slots.get_mut(slot as usize) else { return };
+        consumer.standing = Standing::InRound;
+        let priority = consumer.terms.priority;
+        match self.round.binary_search_by(|level| priority.cmp(&level.priority)) {
+            Ok(at) => {
+                if let Some(level) = self.round.get_mut(at) {
+                    level.turns.push_back(slot);
+                }
+            }
+            Err(at) => self.round.insert(at, Level { priority, turns: VecDeque::from([slot]) }),
+        }
+    }
+
+    fn leave_round(&mut self, slot: u32) {
+        let Some(consumer) = self.slots.get(slot as usize) else { return };
+        let priority = consumer.terms.priority;
+        let Ok(at) = self.round.binary_search_by(|level| priority.cmp(&level.priority)) else {
+            return;
+        };
+        if let Some(level) = self.round.get_mut(at) {
+            level.turns.retain(|turn| *turn != slot);
+        }
+        let others = self
+            .slots
+            .iter()
+            .any(|(other, consumer)| other != slot as usize && consumer.terms.priority == priority);
+        if !others {
+            self.round.remove(at);
+        }
+    }
+}
+
+/// Who becomes active when the active consumer has gone.
+fn successor<C>(slots: &Slab<Consumer<C>>) -> Option<ConsumerId> {
+    slots
+        .iter()
+        .min_by_key(|(_, consumer)| (std::cmp::Reverse(consumer.terms.priority), consumer.serial))
+        .map(|(slot, consumer)| ConsumerId {
+            slot: u32::try_from(slot).expect("fewer than 2^32 consumers"),
+            serial: consumer.serial,
+        })
+}

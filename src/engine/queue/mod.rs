@@ -1,0 +1,421 @@
+//! One queue as a state machine: messages come in, are handed out, and are settled.
+//!
+//! It knows no delivery tags, no channels and no names. Everything that happens outside of it
+//! leaves through [`Effects`]. This file is the path that every message takes; what only some
+//! queues do has a file of its own and is reached through one optional box.
+//!
+//! Invariant: a message is ready only while no consumer in the round has credit for it.
+
+mod consumers;
+mod counts;
+mod effect;
+mod entry;
+mod idle;
+mod ready;
+mod unacked;
+
+use std::time::Duration;
+
+pub(crate) use consumers::{AckMode, ConsumerId, ConsumerTerms, Credit, InExclusiveUse, Sharing};
+pub(crate) use counts::Counts;
+pub(crate) use effect::{Effects, HandOver, Handed, Outward, Staging};
+pub(crate) use entry::Held;
+pub(crate) use unacked::UnackedKey;
+
+use self::{
+    consumers::Consumers,
+    effect::Staged,
+    entry::Entry,
+    idle::Idle,
+    ready::Ready,
+    unacked::{HandOut, Unacked},
+};
+use super::{definition::QueueDefinition, ids::Seq};
+use crate::time::Moment;
+
+/// How a hand-out ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settlement {
+    /// Done: the message is gone.
+    Accept,
+    /// Done by being received.
+    AcceptOnReceipt,
+    /// It gives way at a limit: the message is gone.
+    Drop,
+    /// Not wanted: the message is gone.
+    Reject,
+    /// Back to its place, having been seen.
+    Requeue,
+    /// Back to its place from a mailbox: nobody saw it, so it counts as no attempt.
+    ReturnUnseen,
+}
+
+/// What a deletion insists on: each that is set has to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DeleteConditions {
+    pub(crate) unused: bool,
+    pub(crate) empty: bool,
+    /// Only if the queue has been unused for too long by then.
+    pub(crate) expired_by: Option<Moment>,
+}
+
+/// Why a queue was not deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeleteRefused {
+    InUse,
+    NotEmpty,
+}
+
+/// What is left of a deleted queue, for the caller to tell and to drop.
+#[derive(Debug)]
+pub(crate) struct Remains<C> {
+    /// How many messages were ready.
+    pub(crate) ready: u64,
+    /// Its consumers, oldest first.
+    pub(crate) consumers: Vec<C>,
+    /// Dropped where no lock is held.
+    _messages: (Ready, Unacked),
+}
+
+/// The queue has been deleted. The message comes back.
+#[derive(Debug)]
+pub(crate) struct Deleted(pub(crate) Held);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Alive,
+    Deleted,
+}
+
+/// What some queues do and most do not.
+#[derive(Debug, Default)]
+struct Options {
+    /// `x-expires`: the queue goes when nobody has used it for a time.
+    idle: Option<Idle>,
+}
+
+/// The state of one queue. `C` is what its consumers share credit through.
+#[derive(Debug)]
+pub(crate) struct QueueCore<C> {
+    ready: Ready,
+    unacked: Unacked,
+    consumers: Consumers<C>,
+    next_seq: u64,
+    /// Invariant: the byte sizes of what is ready and unacked.
+    bytes: u64,
+    counts: Counts,
+    life: Life,
+    /// Whether losing the last consumer ends the queue.
+    auto_delete: bool,
+    options: Option<Box<Options>>,
+}
+
+impl<C: Credit> QueueCore<C> {
+    /// An empty queue, in use from `now` on.
+    pub(crate) fn new(definition: &QueueDefinition, now: Moment) -> Self {
+        let mut queue = Self {
+            ready: Ready::default(),
+            unacked: Unacked::default(),
+            consumers: Consumers::new(),
+            next_seq: 0,
+            bytes: 0,
+            counts: Counts::default(),
+            life: Life::Alive,
+            auto_delete: false,
+            options: None,
+        };
+        queue.reconfigure(definition, now);
+        queue
+    }
+
+    /// Takes over what the definition says about behaviour.
+    pub(crate) fn reconfigure(&mut self, definition: &QueueDefinition, now: Moment) {
+        self.auto_delete = definition.auto_delete;
+        if definition.parsed.single_active_consumer {
+            self.consumers.select_single_active();
+        }
+        self.options = definition.parsed.expires_ms.map(|after_ms| {
+            let idle = Idle::new(Duration::from_millis(after_ms), now);
+            Box::new(Options { idle: Some(idle) })
+        });
+    }
+
+    /// Adds a message at the end, and hands it out if anyone has credit.
+    pub(crate) fn enqueue(&mut self, held: Held, effects: &mut Effects) -> Result<(), Deleted> {
+        if self.life == Life::Deleted {
+            return Err(Deleted(held));
+        }
+        let seq = Seq(self.next_seq);
+        self.next_seq += 1;
+        self.bytes += held.byte_size();
+        self.counts.enqueued += 1;
+        effects.stage(Staged::Enqueued(seq));
+        let entry = Entry { seq, returns: 0, redelivered: false, held };
+        if self.ready.is_empty()
+            && let Some((consumer, mode)) = self.consumers.next()
+        {
+            self.hand_over(entry, consumer, mode, effects);
+        } else {
+            self.ready.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Ends hand-outs, in this order, and then hands out what that made room for. A key whose
+    /// hand-out has ended already is passed over; the answer counts the others.
+    pub(crate) fn settle(
+        &mut self,
+        keys: &[UnackedKey],
+        settlement: Settlement,
+        effects: &mut Effects,
+    ) -> usize {
+        let mut settled = 0;
+        for key in keys {
+            if let Some(handed) = self.unacked.remove(*key) {
+                self.end(handed, settlement, effects);
+                settled += 1;
+            }
+        }
+        self.dispatch(effects);
+        settled
+    }
+
+    /// Accepts a hand-out and all earlier ones of the same consumer.
+    pub(crate) fn accept_through(
+        &mut self,
+        last: UnackedKey,
+        consumer: ConsumerId,
+        effects: &mut Effects,
+    ) -> usize {
+        let keys = self.unacked.through(last, consumer);
+        self.settle(&keys, Settlement::Accept, effects)
+    }
+
+    /// Takes the oldest ready message; with it comes the key if it has to be settled.
+    pub(crate) fn get(
+        &mut self,
+        mode: AckMode,
+        now: Moment,
+        effects: &mut Effects,
+    ) -> Option<(Handed, Option<UnackedKey>)> {
+        self.touch(now);
+        let entry = self.ready.pop()?;
+        let handed = Handed::of(&entry);
+        let key = match mode {
+            AckMode::Auto => {
+                self.leave(&entry, effects);
+                self.counts.auto_acked += 1;
+                effects.freed.push(entry.held);
+                None
+            }
+            AckMode::Manual => Some(self.unacked.insert(entry, None)),
+        };
+        Some((handed, key))
+    }
+
+    /// Registers a consumer. Dispatches nothing, so that the caller can note the id first: a call
+    /// of [`dispatch`](Self::dispatch) has to follow.
+    pub(crate) fn consume(
+        &mut self,
+        terms: ConsumerTerms,
+        credit: C,
+        now: Moment,
+    ) -> Result<ConsumerId, InExclusiveUse> {
+        let id = self.consumers.add(terms, credit)?;
+        self.touch(now);
+        Ok(id)
+    }
+
+    /// Takes a consumer off the queue. What it was handed stays handed out. Dispatches nothing, so
+    /// that the caller can return its messages first: a call of [`settle`](Self::settle) or
+    /// [`dispatch`](Self::dispatch) has to follow.
+    pub(crate) fn remove_consumer(
+        &mut self,
+        consumer: ConsumerId,
+        now: Moment,
+        effects: &mut Effects,
+    ) -> Option<C> {
+        let credit = self.consumers.remove(consumer)?;
+        self.touch(now);
+        if self.auto_delete && self.consumers.is_empty() {
+            effects.outward.push(Outward::Abandoned);
+        }
+        Some(credit)
+    }
+
+    /// Credit that consumers share with others has come back.
+    pub(crate) fn resume(&mut self, effects: &mut Effects) {
+        self.consumers.resume();
+        self.dispatch(effects);
+    }
+
+    /// Hands out what is ready, as far as there is credit.
+    pub(crate) fn dispatch(&mut self, effects: &mut Effects) {
+        while !self.ready.is_empty() {
+            let Some((consumer, mode)) = self.consumers.next() else { break };
+            let entry = self.ready.pop().expect("it is not empty");
+            self.hand_over(entry, consumer, mode, effects);
+        }
+    }
+
+    /// Forgets what is ready and says how much that was. The caller drops the messages.
+    pub(crate) fn purge(&mut self, effects: &mut Effects) -> u64 {
+        let mut purged = 0;
+        while let Some(entry) = self.ready.pop() {
+            self.leave(&entry, effects);
+            effects.freed.push(entry.held);
+            purged += 1;
+        }
+        self.counts.purged += purged;
+        purged
+    }
+
+    /// Ends the queue with all it holds. From now on it takes no message, and settling what it
+    /// had handed out does nothing.
+    pub(crate) fn delete(
+        &mut self,
+        conditions: DeleteConditions,
+    ) -> Result<Remains<C>, DeleteRefused> {
+        let is_fresh = conditions.expired_by.is_some_and(|now| !self.is_expired(now));
+        if is_fresh || conditions.unused && !self.consumers.is_empty() {
+            return Err(DeleteRefused::InUse);
+        }
+        if conditions.empty && !self.ready.is_empty() {
+            return Err(DeleteRefused::NotEmpty);
+        }
+        let ready = self.ready_messages();
+        self.counts.deleted += ready + self.unacked_messages();
+        self.life = Life::Deleted;
+        self.bytes = 0;
+        self.options = None;
+        let messages = (std::mem::take(&mut self.ready), std::mem::take(&mut self.unacked));
+        Ok(Remains { ready, consumers: self.consumers.remove_all(), _messages: messages })
+    }
+
+    /// Someone uses the queue, which puts off its expiry.
+    pub(crate) fn touch(&mut self, now: Moment) {
+        if let Some(idle) = self.options.as_mut().and_then(|options| options.idle.as_mut()) {
+            idle.touch(now);
+        }
+    }
+
+    /// Whether the queue has been unused for so long that it goes.
+    pub(crate) fn is_expired(&self, now: Moment) -> bool {
+        self.next_deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// When something falls due unless the queue is used before: asked for after each call.
+    #[must_use]
+    pub(crate) fn next_deadline(&self) -> Option<Moment> {
+        let idle = self.options.as_ref()?.idle.as_ref()?;
+        self.consumers.is_empty().then(|| idle.deadline())
+    }
+
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.life == Life::Deleted
+    }
+
+    pub(crate) fn credit(&self, consumer: ConsumerId) -> Option<&C> {
+        self.consumers.credit(consumer)
+    }
+
+    pub(crate) fn ready_messages(&self) -> u64 {
+        self.ready.len() as u64
+    }
+
+    pub(crate) fn unacked_messages(&self) -> u64 {
+        self.unacked.len() as u64
+    }
+
+    pub(crate) fn consumer_count(&self) -> usize {
+        self.consumers.len()
+    }
+
+    /// The byte sizes of what is ready and unacked.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Checks every invariant of this layer. Takes time in proportion to the messages held.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check_invariants(&self) {
+        self.ready.check_invariants();
+        self.consumers.check_invariants(|id| {
+            self.unacked.iter().filter(|(_, handed)| handed.consumer == Some(id)).count()
+        });
+        let held = self.ready_messages() + self.unacked_messages();
+        assert_eq!(
+            self.counts.enqueued,
+            held + self.counts.gone(),
+            "conservation: {:?}",
+            self.counts
+        );
+        let ready = self.ready.iter().map(|entry| entry.held.byte_size());
+        let unacked = self.unacked.iter().map(|(_, handed)| handed.entry.held.byte_size());
+        assert_eq!(self.bytes, ready.sum::<u64>() + unacked.sum::<u64>(), "bytes held");
+        if !self.ready.is_empty() {
+            assert!(self.consumers.all_parked(), "nobody with credit is kept waiting");
+        }
+    }
+
+    fn hand_over(
+        &mut self,
+        entry: Entry,
+        consumer: ConsumerId,
+        mode: AckMode,
+        effects: &mut Effects,
+    ) {
+        let message = Handed::of(&entry);
+        let key = match mode {
+            AckMode::Auto => {
+                self.leave(&entry, effects);
+                self.counts.auto_acked += 1;
+                None
+            }
+            AckMode::Manual => Some(self.unacked.insert(entry, Some(consumer))),
+        };
+        effects.hand_overs.push(HandOver { consumer, key, message });
+    }
+
+    fn end(&mut self, handed: HandOut, settlement: Settlement, effects: &mut Effects) {
+        let HandOut { mut entry, consumer, .. } = handed;
+        match settlement {
+            Settlement::Accept => self.counts.acked += 1,
+            Settlement::AcceptOnReceipt => self.counts.auto_acked += 1,
+            Settlement::Drop => self.counts.dropped += 1,
+            Settlement::Reject => self.counts.rejected += 1,
+            Settlement::Requeue | Settlement::ReturnUnseen => {}
+        }
+        match settlement {
+            Settlement::Accept
+            | Settlement::AcceptOnReceipt
+            | Settlement::Drop
+            | Settlement::Reject => {
+                self.leave(&entry, effects);
+                effects.freed.push(entry.held);
+            }
+            Settlement::Requeue => {
+                entry.redelivered = true;
+                entry.returns = entry.returns.saturating_add(1);
+                self.ready.put_back(entry);
+            }
+            Settlement::ReturnUnseen => {
+                entry.redelivered = true;
+                self.ready.put_back(entry);
+            }
+        }
+        if let Some(consumer) = consumer {
+            self.consumers.settled(consumer);
+        }
+    }
+
+    /// The message is gone for good.
+    fn leave(&mut self, entry: &Entry, effects: &mut Effects) {
+        self.bytes -= entry.held.byte_size();
+        effects.stage(Staged::Settled(entry.seq));
+    }
+}

@@ -1,0 +1,82 @@
+//! The messages that wait, in the order of their sequence numbers.
+//!
+//! Fresh messages only ever join at the end, so they live in a ring. A requeued message returns to
+//! its original place: it lives in an ordered map beside the ring, and taking the head compares
+//! the two fronts. A queue where nothing is requeued never touches the map.
+//!
+//! Invariant: the ring ascends strictly, and no sequence number is in both parts.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::entry::Entry;
+use crate::engine::ids::Seq;
+
+/// Room for so many entries is kept when a ring has run empty; what a backlog needed beyond that
+/// is given back.
+const KEPT_ENTRIES: usize = 1_024;
+
+/// What is waiting, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    fresh: VecDeque<Entry>,
+    returned: BTreeMap<Seq, Entry>,
+}
+
+impl Ready {
+    /// Adds a message that was never handed out. Its sequence number is the highest so far.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        debug_assert!(self.fresh.back().is_none_or(|last| last.seq < entry.seq), "fresh ascends");
+        self.fresh.push_back(entry);
+    }
+
+    /// Puts a message back to its original place.
+    pub(crate) fn put_back(&mut self, entry: Entry) {
+        let former = self.returned.insert(entry.seq, entry);
+        debug_assert!(former.is_none(), "a sequence number is in the queue once");
+    }
+
+    /// Takes the oldest message.
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        if !self.returned.is_empty() && self.returned_is_older() {
+            return self.returned.pop_first().map(|(_, entry)| entry);
+        }
+        let entry = self.fresh.pop_front();
+        if self.fresh.is_empty() && self.fresh.capacity() > KEPT_ENTRIES {
+            self.fresh.shrink_to(KEPT_ENTRIES);
+        }
+        entry
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.fresh.len() + self.returned.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.returned.is_empty()
+    }
+
+    /// Every entry, in no particular order.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.returned.values().chain(&self.fresh)
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check_invariants(&self) {
+        assert!(self.fresh.iter().is_sorted_by(|a, b| a.seq < b.seq), "the ring ascends");
+        for (seq, entry) in &self.returned {
+            assert_eq!(*seq, entry.seq, "a returned entry is filed under its own number");
+            let twice = self.fresh.binary_search_by_key(seq, |entry| entry.seq).is_ok();
+            assert!(!twice, "{seq:?} is in both parts");
+        }
+    }
+
+    #[cold]
+    fn returned_is_older(&self) -> bool {
+        match (self.returned.first_key_value(), self.fresh.front()) {
+            (Some((seq, _)), Some(fresh)) => *seq < fresh.seq,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+}
