@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn arguments_of_other_queue_types_are_refused_after_all_values() {
         let classic = " of queue type rabbit_classic_queue";
-        check_refused([("x-delivery-limit", 3)], classic);
+        check_refused([("x-quorum-initial-group-size", 3)], classic);
         check_refused([("x-max-age", "1D")], classic);
         let of_quorum = " of queue type rabbit_quorum_queue";
         check_refused(quorum("x-max-priority", 5), of_quorum);
@@ -346,7 +346,10 @@ mod tests {
         check_refused(quorum("x-queue-mode", "no such mode"), of_quorum);
         check_refused([("x-dead-letter-strategy", "no such strategy")], classic);
         check_refused(quorum("x-queue-master-locator", "random"), of_quorum);
-        check_refused([("x-delivery-limit", 3), ("x-max-length", -1)], ": {value_negative,-1}");
+        check_refused(
+            [("x-quorum-initial-group-size", 3), ("x-max-length", -1)],
+            ": {value_negative,-1}",
+        );
     }
 
     #[test]
@@ -359,5 +362,6 @@ mod tests {
     fn a_delivery_limit_is_never_refused() {
         assert_eq!(parse(quorum("x-delivery-limit", -1)).delivery_limit, Some(0));
         assert_eq!(parse(quorum("x-delivery-limit", "many")).delivery_limit, None);
+        assert_eq!(parse([("x-delivery-limit", 3)]).delivery_limit, Some(3), "also classic ones");
     }
 }

@@ -217,7 +217,7 @@ mod tests {
         check_difference(QueueDeclaration::default(), &received, "x-expires");
         // What no comparison looks at is not even checked.
         let received = QueueDeclaration {
-            arguments: Table::from([("x-delivery-limit", "many")]),
+            arguments: Table::from([("x-quorum-initial-group-size", "many")]),
             ..QueueDeclaration::default()
         };
         let definition = QueueDefinition::new(QueueDeclaration::default()).unwrap();

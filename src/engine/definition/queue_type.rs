@@ -21,6 +21,10 @@ pub(crate) enum QueueType {
 }
 
 /// Arguments of classic queues, in the order in which a redeclaration compares them.
+///
+/// # AMQP
+///
+/// In `RabbitMQ` only quorum queues know `x-delivery-limit`; here every queue does.
 const CLASSIC: &[&str] = &[
     "x-expires",
     "x-message-ttl",
@@ -35,6 +39,7 @@ const CLASSIC: &[&str] = &[
     "x-single-active-consumer",
     "x-queue-type",
     "x-queue-master-locator",
+    "x-delivery-limit",
 ];
 
 /// Arguments of quorum queues, in the order in which a redeclaration compares them.

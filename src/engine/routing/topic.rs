@@ -369,7 +369,7 @@ mod tests {
     fn routed(router: &TopicRouter<usize>, key: &str) -> BTreeSet<usize> {
         let mut found = Routes::new();
         router.route(key, &mut found);
-        found.drain().collect()
+        found.as_slice().iter().copied().collect()
     }
 
     fn routed_plainly(bound: &[(String, usize)], key: &str) -> BTreeSet<usize> {

@@ -1,0 +1,3 @@
+//! The handle tier, by noun, as a user of the crate sees it.
+
+mod day_one;
