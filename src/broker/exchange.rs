@@ -78,6 +78,8 @@ impl Exchange {
     pub fn bind(&self, to: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<Binding> {
         let (to, key) = (to.into(), key.into());
         let vhost = self.vhost.state();
+        self.check_exists()?;
+        to.check_exists()?;
         vhost.bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor())?;
         Ok(Binding::new(self.clone(), to, key))
     }
@@ -237,7 +239,22 @@ impl Exchange {
     pub(crate) fn remove_binding(&self, from: &Destination, key: &BindingKey) -> Result<()> {
         let vhost = self.vhost.state();
         vhost.check_open()?;
+        if self.check_exists().is_err() || from.check_exists().is_err() {
+            // The binding went with what was deleted; what has its name now is not meant.
+            return Ok(());
+        }
         vhost.unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor())
+    }
+
+    /// A handle means the exchange that it was made for, not another one that has got its name.
+    pub(crate) fn check_exists(&self) -> Result<()> {
+        match &self.source {
+            Source::Exchange(cell) if cell.is_deleted() => {
+                let vhost = &self.vhost.state().name;
+                Err(Error::not_found(Entity::Exchange, cell.name.clone(), vhost))
+            }
+            Source::Exchange(_) | Source::Default => Ok(()),
+        }
     }
 
     pub(crate) fn vhost(&self) -> &VirtualHost {

@@ -147,7 +147,7 @@ impl Transaction {
                 }
                 Step::Settle(delivery, outcome) => {
                     // Closed in the middle means that the broker has taken the delivery back.
-                    let _ = delivery.settle(&outcome);
+                    let _ = delivery.settle(outcome);
                 }
             }
         }
