@@ -255,8 +255,9 @@ impl Delivery {
     /// `Unroutable` if the request has no `reply_to` or names a queue that is not there; otherwise
     /// as publishing.
     pub fn reply(&self, reply: Message) -> Result<(), PublishError> {
-        let unroutable = |reply| Err(PublishError::new(PublishReason::Unroutable, reply));
-        let Some(to) = self.reply_to() else { return unroutable(reply) };
+        let Some(to) = self.reply_to() else {
+            return Err(PublishError::new(PublishReason::Unroutable, reply));
+        };
         let Some(vhost) = self.acker.cell().vhost().filter(|vhost| vhost.is_publishing()) else {
             return Err(PublishError::new(PublishReason::Closed, reply));
         };
@@ -268,19 +269,15 @@ impl Delivery {
             .map_err(|(error, reply)| PublishError::new(error, reply))?;
         publish::with_found(|found| {
             if let Err(error) = vhost.route(&Source::Default, to, &checked, found) {
-                return Err(PublishError::new(error, checked.message));
+                return Err(checked.refuse(error));
             }
             if found.queues.is_empty() && !reply::is_address(to) {
-                return unroutable(checked.message);
+                return Err(checked.refuse(PublishReason::Unroutable));
             }
-            let envelope = Envelope {
-                exchange: Name::default(),
-                routing_key: Name::from(to),
-                message: checked.message,
-            };
-            if let Err(reason) = vhost.check_room(envelope.byte_size(), found) {
-                return Err(PublishError::new(reason, envelope.message));
+            if let Err(reason) = vhost.check_room(checked.byte_size("", to), found) {
+                return Err(checked.refuse(reason));
             }
+            let envelope = checked.into_envelope(Name::default(), Name::from(to));
             found.enqueue(Held::Resident(Arc::new(envelope)));
             Ok(())
         })
