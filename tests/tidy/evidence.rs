@@ -169,12 +169,12 @@ mod tests {
     /// A project with one page of rules, two scenarios of which one is required, and one test.
     fn project(page: &str) -> Project {
         let text = |path: &str, text: &str| Text { path: path.to_owned(), text: text.to_owned() };
-        let promises: String = (1..=PROMISES).map(|number| format!("| C{number} |\n")).collect();
+        let promises: Vec<String> = (1..=PROMISES).map(|number| format!("| C{number} |")).collect();
         let code = "#[test]\n/// Why.\nfn a_fact() {}\n\nfn a_step() {}\n";
         Project {
             sources: vec![Source::new("src/a/b.rs", code), Source::new("tests/c.rs", code)],
             texts: vec![
-                text(RULES, &format!("{page}\n{promises}")),
+                text(RULES, &format!("{page}\n{}\n", promises.join("\n"))),
                 text("tests/conformance/scenarios/area/one.json", "{}"),
                 text("tests/conformance/scenarios/area/two.json", "{}"),
                 text(REQUIRED, "scenarios/area/one.json\n"),
