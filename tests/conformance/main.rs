@@ -86,13 +86,13 @@ mod strictness {
     const GOOD: &str = r#"{"name":"area/good","description":"","recorded_from":"x","steps":[
         {"op":"queue_declare","queue":"{p}q","expect":{"ok":
             {"queue":"q","message_count":0,"consumer_count":0}}},
-        {"op":"publish","routing_key":"q","body":"m","properties":{"priority":1,
+        {"op":"publish","routing_key":"{p}q","body":"m","properties":{"priority":1,
             "headers":{"n":1}},"expect":{"ok":{}}},
-        {"op":"get","queue":"q","auto_ack":true,"expect":{"ok":{"message":{"delivery_tag":1,
+        {"op":"get","queue":"{p}q","auto_ack":true,"expect":{"ok":{"message":{"delivery_tag":1,
             "redelivered":false,"exchange":"","routing_key":"q","message_count":0,"body":"m",
             "properties":{"priority":1,"headers":{"n":1}}}}}},
-        {"op":"get","queue":"q","expect":{"ok":{"message":null}}},
-        {"op":"get","queue":"none","expect":{"error":{"scope":"channel","code":404,
+        {"op":"get","queue":"{p}q","expect":{"ok":{"message":null}}},
+        {"op":"get","queue":"{p}none","expect":{"error":{"scope":"channel","code":404,
             "text":"NOT_FOUND - no queue 'none' in vhost '/'","class_id":60,"method_id":70}}},
         {"op":"qos","expect":{"error":{"scope":"channel","code":404,
             "text":"NOT_FOUND - no queue 'none' in vhost '/'"}}}
@@ -180,13 +180,13 @@ mod strictness {
     #[test]
     fn what_the_format_does_not_know_fails() {
         check(
-            r#""op":"get","queue":"q","expect""#,
-            r#""op":"fetch","queue":"q","expect""#,
+            r#""op":"get","queue":"{p}q","expect""#,
+            r#""op":"fetch","queue":"{p}q","expect""#,
             "FAIL area/good: step 4: expected a known operation got \"fetch\"",
         );
         check(
-            r#""op":"get","queue":"q","expect""#,
-            r#""op":"get","queue":"q","exclusive":false,"expect""#,
+            r#""op":"get","queue":"{p}q","expect""#,
+            r#""op":"get","queue":"{p}q","exclusive":false,"expect""#,
             "FAIL area/good: step 4: expected a known field of get got \"exclusive\"",
         );
         check(
@@ -210,7 +210,7 @@ mod strictness {
             "FAIL area/good: step 2: expected {\"ok\":{}} got unknown property \"colour\"",
         );
         check(
-            r#""routing_key":"q","body""#,
+            r#""routing_key":"{p}q","body""#,
             r#""routing_key":"{gen1}","body""#,
             "FAIL area/good: step 2: expected {\"ok\":{}} got nothing has been met for {gen1}",
         );
