@@ -3,6 +3,7 @@
 //! They were made on `RabbitMQ` 3.10.8. `scenarios` holds sequences of operations, `lists` says
 //! which of them belong together, `topic` and `headers` hold vectors for routing.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use runner::expectation::Texts;
@@ -13,9 +14,19 @@ use runner::source::{Case, cases};
 mod runner;
 mod strictness;
 
-/// Scenarios that come out differently, where the recorded broker makes no promise: name, and
-/// our rule.
-const DIFFERENT: &[(&str, &str)] = &[];
+/// Scenarios of `may-differ` that come out differently: name, and our rule. All of them wait for a
+/// feature; none differs in whose turn it is.
+const DIFFERENT: &[(&str, &str)] = &[
+    ("dlx/chain_four_order", NO_DEAD_LETTERS),
+    ("dlx/cycle_with_earlier_reject", NO_DEAD_LETTERS),
+    ("random/consumers_03", "x-max-length does not act yet: no message gives way to another"),
+    ("random/consumers_04", NO_PRIORITIES),
+    ("random/consumers_17", NO_PRIORITIES),
+    ("random/consumers_18", NO_PRIORITIES),
+    ("random/dlx_09", NO_DEAD_LETTERS),
+];
+const NO_DEAD_LETTERS: &str = "x-dead-letter-exchange does not act yet: what is rejected is gone";
+const NO_PRIORITIES: &str = "x-max-priority does not act yet: messages keep their order of arrival";
 
 /// Everything behind a path in this folder.
 fn recorded(path: &str) -> Vec<Case> {
@@ -51,19 +62,38 @@ fn vectors_pass() {
     all_pass("headers");
 }
 
-/// Each scenario of the list passes, or is named above with our rule; and none that is named
-/// passes, so that a change of either kind shows.
-#[test]
-fn orders_that_may_differ() {
-    let mut failed: Vec<String> = play(&recorded("lists/may-differ.txt"))
+/// Plays a list and compares the names of what failed with those that are known to. None too few:
+/// what passes now has to leave the list of what does not.
+#[track_caller]
+fn only_these_fail(path: &str, known: impl Iterator<Item = String>) {
+    let outcomes = play(&recorded(path));
+    let failed: BTreeSet<String> = outcomes
         .into_iter()
         .filter(|outcome| outcome.verdict != Verdict::Pass)
         .map(|outcome| outcome.name)
         .collect();
-    failed.sort();
-    let mut different: Vec<&str> = DIFFERENT.iter().map(|(name, _)| *name).collect();
-    different.sort_unstable();
-    assert_eq!(failed, different);
+    let known: BTreeSet<String> = known.collect();
+    let regressed: Vec<_> = failed.difference(&known).collect();
+    let progressed: Vec<_> = known.difference(&failed).collect();
+    assert!(
+        regressed.is_empty() && progressed.is_empty(),
+        "{path}: fails and should not {regressed:?}, is listed as failing and does not {progressed:?}"
+    );
+}
+
+#[test]
+fn orders_that_may_differ() {
+    let known = DIFFERENT.iter().map(|(name, _)| (*name).to_owned());
+    only_these_fail("lists/may-differ.txt", known);
+}
+
+/// Limits, priorities, times to live, dead letters and quorum queues are declared and compared and
+/// do not act yet. What of their scenarios waits for that is on a list of its own.
+#[test]
+fn queue_features_that_act() {
+    let waiting = recorded("lists/not-yet.txt");
+    let known = waiting.iter().map(|case| case.name().to_owned());
+    only_these_fail("lists/queue-features.txt", known);
 }
 
 /// Nothing that was copied here goes unplayed because no list names it.
