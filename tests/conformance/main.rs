@@ -13,6 +13,7 @@ use runner::source::{Case, cases};
 
 mod runner;
 mod strictness;
+mod tampering;
 
 /// Scenarios of `may-differ` that come out differently: name, and our rule. All of them wait for a
 /// feature; none differs in whose turn it is.

@@ -141,6 +141,34 @@ fn what_the_format_does_not_know_fails() {
     assert!(matches!(broken.verdict, Verdict::Fail(_)), "{broken}");
 }
 
+/// Also where nothing depends on the argument within a process.
+#[test]
+fn an_argument_of_the_wrong_type_fails() {
+    for (operation, answer) in [
+        (r#""exchange_declare","exchange":"x""#, ""),
+        (r#""exchange_bind","destination":"amq.direct","source":"amq.topic""#, ""),
+        (r#""exchange_unbind","destination":"amq.direct","source":"amq.topic""#, ""),
+        (r#""exchange_delete","exchange":"x""#, ""),
+        (r#""queue_bind","queue":"q","exchange":"amq.direct""#, ""),
+        (r#""queue_purge","queue":"q""#, r#""message_count":0"#),
+        (r#""confirm_select""#, ""),
+    ] {
+        let text = |nowait: &str, answer: &str| {
+            format!(
+                r#"{{"name":"a/b","steps":[
+                    {{"op":"queue_declare","queue":"q","nowait":true,"expect":{{"ok":{{}}}}}},
+                    {{"op":{operation},"nowait":{nowait},"expect":{{"ok":{{{answer}}}}}}}]}}"#
+            )
+        };
+        let lines = [("false", answer), ("true", ""), ("1", "")].map(|(nowait, answer)| {
+            let line = play(&[case(&text(nowait, answer))]).remove(0).to_string();
+            line.replace("FAIL a/b: step 2: expected {\"ok\":{}} got ", "")
+        });
+        let mistyped = "nowait must be true or false, not 1";
+        assert_eq!(lines, ["PASS a/b", "PASS a/b", mistyped], "{operation}");
+    }
+}
+
 #[test]
 fn unordered_deliveries_have_no_tags_and_confirms_are_single() {
     let text = r#"{"name":"a/b","steps":[
