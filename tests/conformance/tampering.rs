@@ -142,7 +142,8 @@ fn every_change_of_a_result_shows() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {played}:\n{}", wrong.len(), wrong.join("\n"));
+    wrong.truncate(20);
+    assert!(wrong.is_empty(), "of {played}, among others:\n{}", wrong.join("\n"));
     assert!(played > 1_000, "only {played} changes were played");
 }
 
@@ -176,7 +177,8 @@ fn every_malformed_step_shows() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {played}:\n{}", wrong.len(), wrong.join("\n"));
+    wrong.truncate(20);
+    assert!(wrong.is_empty(), "of {played}, among others:\n{}", wrong.join("\n"));
     assert!(played > 300, "only {played} steps were played");
 }
 
