@@ -2,8 +2,8 @@
 //! has its line.
 //!
 //! A code span `a/b.rs::c` means a test `c` in that file, below `src` or below the root. In the
-//! rules, `area/name` means a recorded scenario, which has to be played by the gate; under a
-//! heading that says "not yet" it must not be on the list of those, so that the page is mended
+//! rules, `area/name` means a recorded scenario, which the gate has to require; under a heading
+//! that says "not yet" it has to be one that the gate does not require, so that the page is mended
 //! when a feature becomes effective.
 
 use crate::{
@@ -19,8 +19,12 @@ const RULES: &str = "src/guide/semantics.md";
 
 const SCENARIOS: &str = "tests/conformance/scenarios/";
 
-/// The scenarios that the gate plays and lets pass only whole.
-const REQUIRED: &str = "tests/conformance/lists/core.txt";
+/// The lists of scenarios that have to pass.
+const REQUIRED: [&str; 2] =
+    ["tests/conformance/lists/core.txt", "tests/conformance/lists/queue-features.txt"];
+
+/// The list of those among them that wait for a feature.
+const WAITING: &str = "tests/conformance/lists/not-yet.txt";
 
 /// Folders that a page may point into.
 const FOLDERS: [&str; 6] = [".ci/", "benches/", "examples/", "fuzz/", "src/", "tests/"];
@@ -125,7 +129,10 @@ fn is_scenario(project: &Project, text: &str) -> bool {
 
 fn is_required(project: &Project, scenario: &str) -> bool {
     let line = format!("scenarios/{scenario}.json");
-    text(project, REQUIRED).is_some_and(|list| list.text.lines().any(|listed| listed == line))
+    let is_on = |list: &&str| {
+        text(project, list).is_some_and(|list| list.text.lines().any(|listed| listed == line))
+    };
+    REQUIRED.iter().any(|list| is_on(list)) && !is_on(&WAITING)
 }
 
 /// Whether a file has a function of this name under `#[test]`.
@@ -166,7 +173,8 @@ fn missing_promises(rules: &Text) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    /// A project with one page of rules, two scenarios of which one is required, and one test.
+    /// A project with one page of rules, three scenarios of which one waits for a feature and one
+    /// is on no list, and one test.
     fn project(page: &str) -> Project {
         let text = |path: &str, text: &str| Text { path: path.to_owned(), text: text.to_owned() };
         let promises: Vec<String> = (1..=PROMISES).map(|number| format!("| C{number} |")).collect();
@@ -177,7 +185,10 @@ mod tests {
                 text(RULES, &format!("{page}\n{}\n", promises.join("\n"))),
                 text("tests/conformance/scenarios/area/one.json", "{}"),
                 text("tests/conformance/scenarios/area/two.json", "{}"),
-                text(REQUIRED, "scenarios/area/one.json\n"),
+                text("tests/conformance/scenarios/area/lone.json", "{}"),
+                text(REQUIRED[0], "scenarios/area/one.json\n"),
+                text(REQUIRED[1], "scenarios/area/two.json\n"),
+                text(WAITING, "scenarios/area/two.json\n"),
             ],
         }
     }
@@ -210,6 +221,7 @@ mod tests {
     fn scenarios_have_to_exist_and_to_pass() {
         check_page("`area/three`", &["`area/three` is named, but there is no such scenario"]);
         check_page("`area/two`", &["`area/two` is named, but nothing requires it to pass"]);
+        check_page("`area/lone`", &["`area/lone` is named, but nothing requires it to pass"]);
         let page = "# Accepted, not yet effective\n`area/one`";
         check_page(page, &["`area/one` passes, so this is effective"]);
     }
