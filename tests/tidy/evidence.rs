@@ -132,7 +132,7 @@ fn is_required(project: &Project, scenario: &str) -> bool {
     let is_on = |list: &&str| {
         text(project, list).is_some_and(|list| list.text.lines().any(|listed| listed == line))
     };
-    REQUIRED.iter().any(|list| is_on(list)) && !is_on(&WAITING)
+    REQUIRED.iter().any(&is_on) && !is_on(&WAITING)
 }
 
 /// Whether a file has a function of this name under `#[test]`.
