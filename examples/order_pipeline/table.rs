@@ -56,7 +56,7 @@ fn print_latency(reports: &[Report], progress: &[Progress], latency: &mut Latenc
 
 fn print_audit(audit: &Audit) {
     let total = audit.dead.values().sum::<u64>();
-    let causes = audit.dead.iter().map(|(cause, count)| format!(", {count} × {cause}"));
+    let causes = audit.dead.iter().map(|(cause, count)| format!(" ({count} × {cause})"));
     println!("orders.dead       {total}{}", causes.collect::<String>());
     println!(
         "conservation      {} copies in = {} settled + {} ready + {} unacked",
