@@ -50,7 +50,7 @@ impl Channel {
     }
 
     /// Starts a consumer and answers with its tag, a generated one if it was empty. Messages come
-    /// as [`Event::Deliver`].
+    /// as [`Event::Deliver`](crate::Event::Deliver).
     ///
     /// # Errors
     ///

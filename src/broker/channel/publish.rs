@@ -22,8 +22,8 @@ use crate::{
 };
 
 impl Channel {
-    /// Numbers what is published from now on, and confirms it with [`Event::Ack`] or
-    /// [`Event::Nack`].
+    /// Numbers what is published from now on, and confirms it with
+    /// [`Event::Ack`](crate::Event::Ack) or [`Event::Nack`](crate::Event::Nack).
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl Channel {
     }
 
     /// Publishes a message and answers with its number in confirm mode. Never waits. What is
-    /// mandatory and reaches no queue comes back as [`Event::Return`].
+    /// mandatory and reaches no queue comes back as [`Event::Return`](crate::Event::Return).
     ///
     /// # Errors
     ///
