@@ -24,6 +24,15 @@ impl Destination {
         }
     }
 
+    /// A handle means the entity that it was made for, not another one that has got its name.
+    pub(crate) fn check_exists(&self) -> Result<()> {
+        match self {
+            Self::Exchange(exchange) => exchange.check_exists(),
+            Self::Queue(queue) if queue.cell().is_deleted() => Err(queue.not_found()),
+            Self::Queue(_) => Ok(()),
+        }
+    }
+
     /// As whom to bind it: who holds a handle to a temporary queue may.
     pub(crate) fn actor(&self) -> Option<OwnerId> {
         match self {

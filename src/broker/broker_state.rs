@@ -189,6 +189,7 @@ impl BrokerState {
             pool.join_finished();
         }
         report.messages_lost = self.end();
+        self.context.timers.join();
         report
     }
 

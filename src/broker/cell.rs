@@ -58,7 +58,8 @@ struct CellState {
 
 /// What is left to do once the queue is let go. Nothing of it allocates in the common case of one
 /// message and one waiter.
-#[derive(Default)]
+#[derive(Debug, Default)]
+#[must_use = "it has to be run"]
 struct Aftermath {
     wakes: SmallVec<[Wake; 2]>,
     outward: SmallVec<[Outward; 1]>,
@@ -209,8 +210,9 @@ impl QueueCell {
         conditions: DeleteConditions,
         reason: EndReason,
     ) -> Result<Deletion, DeleteRefused> {
-        let remains = self.with(|core, _| core.delete(conditions))?;
-        Ok(Deletion { reason, remains })
+        // The caller holds the topology, so everything that is not the queue's own waits.
+        let (remains, after) = self.with_deferred(|core, _| core.delete(conditions));
+        Ok(Deletion { cell: Arc::clone(self), reason, remains: remains?, after })
     }
 
     /// Someone uses the queue by declaring it again.
@@ -273,6 +275,16 @@ impl QueueCell {
     }
 
     fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R) -> R {
+        let (result, after) = self.with_deferred(act);
+        after.run(self);
+        result
+    }
+
+    /// Changes the queue under its lock, and hands out what is left to do once no lock is held.
+    fn with_deferred<R>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
+    ) -> (R, Aftermath) {
         let mut after = Aftermath::default();
         let result = {
             let mut state = self.state.lock();
@@ -302,8 +314,7 @@ impl QueueCell {
             }
             result
         };
-        after.run(self);
-        result
+        (result, after)
     }
 }
 
@@ -350,13 +361,16 @@ pub(crate) enum ConsumeRefused {
 #[derive(Debug)]
 #[must_use = "consumers are told when it is finished"]
 pub(crate) struct Deletion {
+    cell: Arc<QueueCell>,
     reason: EndReason,
     remains: Remains<Outlet>,
+    after: Aftermath,
 }
 
 impl Deletion {
     /// Tells the consumers, drops the messages, and says how many were ready.
     pub(crate) fn finish(self) -> u64 {
+        self.after.run(&self.cell);
         for outlet in &self.remains.consumers {
             outlet.end(self.reason);
         }

@@ -181,8 +181,12 @@ impl ChannelState {
                 state.tags.push(Outstanding { cell, key, origin: Origin::Consumer })
             }
         };
-        let delivered = delivered(&message.held, message.redelivered, delivery_tag);
-        self.push_delivery(&mut state, Delivered { consumer_tag: Some(tag.clone()), ..delivered });
+        // A closed channel delivers nothing any more; what it has under a tag goes back.
+        if state.life.is_open() {
+            let consumer_tag = Some(tag.clone());
+            let delivered = delivered(&message.held, message.redelivered, delivery_tag);
+            self.push_delivery(&mut state, Delivered { consumer_tag, ..delivered });
+        }
     }
 
     // ----- what others call, under no lock
@@ -191,8 +195,7 @@ impl ChannelState {
     pub(crate) fn deliver_reply(&self, tag: &Name, reply: &Held) {
         {
             let mut state = self.state.lock();
-            let is_consuming = state.reply.as_ref().is_some_and(|reply| reply.tag == *tag);
-            if !is_consuming || state.events.len() >= self.limits.events {
+            if state.reply.as_ref().is_none_or(|reply| reply.tag != *tag) {
                 return;
             }
             let delivered = delivered(reply, false, state.tags.peek());

@@ -29,6 +29,7 @@ mod limits;
 mod mailbox;
 mod method;
 mod outlet;
+mod plan;
 mod progress;
 mod publish;
 mod publish_error;

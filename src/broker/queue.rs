@@ -15,7 +15,6 @@ use super::{
 use crate::{
     Entity, Error, Message, Name, Result,
     engine::queue::{AckMode, DeleteConditions, Held},
-    message::Envelope,
 };
 
 /// A handle to a queue: a cheap clone, which nothing but using it looks up.
@@ -131,15 +130,11 @@ impl Queue {
         if checked.has_further_keys() {
             return self.send_to_further_keys(checked);
         }
-        let envelope = Envelope {
-            exchange: Name::default(),
-            routing_key: self.cell.name.clone(),
-            message: checked.message,
-        };
-        if !vhost.context.budget.has_room(envelope.byte_size()) {
-            return Err(PublishError::new(PublishReason::Full, envelope.message));
+        let name = &self.cell.name;
+        if !vhost.context.budget.has_room(checked.byte_size("", name)) {
+            return Err(checked.refuse(PublishReason::Full));
         }
-        let held = Held::Resident(Arc::new(envelope));
+        let held = Held::Resident(Arc::new(checked.into_envelope(Name::default(), name.clone())));
         self.cell.enqueue(held).map_err(|held| self.gone(held))
     }
 
@@ -288,12 +283,12 @@ impl Queue {
             let vhost = self.vhost.state();
             let name = &self.cell.name;
             if let Err(error) = vhost.route(&source, name, &checked, found) {
-                return Err(PublishError::new(error, checked.message));
+                return Err(checked.refuse(error));
+            }
+            if let Err(reason) = vhost.check_room(checked.byte_size("", name), found) {
+                return Err(checked.refuse(reason));
             }
             let envelope = checked.into_envelope(Name::default(), name.clone());
-            if let Err(reason) = vhost.check_room(envelope.byte_size(), found) {
-                return Err(PublishError::new(reason, envelope.message));
-            }
             found.enqueue(Held::Resident(Arc::new(envelope)));
             Ok(())
         })

@@ -6,10 +6,12 @@ use super::{
     cell::QueueCell,
     delivery::{Delivery, Outcome},
     exchange::{Exchange, Routed},
+    publish::{self, Checked},
     publish_error::{PublishError, PublishReason},
+    reply::ReplySlot,
     vhost::VirtualHost,
 };
-use crate::{Error, ErrorKind, Message, Result, engine::queue::Held, message::Envelope};
+use crate::{Error, ErrorKind, Message, Name, Result, engine::queue::Held};
 
 /// Publishes and settlements that take effect together at [`commit`](Self::commit).
 ///
@@ -48,7 +50,13 @@ pub struct Transaction {
 
 #[derive(Debug)]
 enum Step {
-    Publish(Envelope, Vec<Arc<QueueCell>>),
+    Publish {
+        checked: Checked,
+        /// Exchange and key.
+        to: (Name, Name),
+        queues: Vec<Arc<QueueCell>>,
+        reply: Option<Arc<ReplySlot>>,
+    },
     Settle(Delivery, Outcome),
 }
 
@@ -82,16 +90,16 @@ impl Transaction {
         if self.steps.len() >= self.vhost.state().context.limits.transaction_steps {
             return Err(PublishError::new(PublishReason::Full, message));
         }
-        let (routed, step) = exchange.route_then(key, message, |envelope, found| {
+        publish::with_found(|found| {
+            let checked = exchange.route(key, message, found)?;
             let queues: Vec<_> = found.queues.drain(..).collect();
             let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
-            Ok((routed, Step::Publish(envelope, queues)))
-        })?;
-        if let Step::Publish(envelope, queues) = &step {
-            self.bytes += envelope.byte_size().saturating_mul(queues.len() as u64);
-        }
-        self.steps.push(step);
-        Ok(routed)
+            let size = checked.byte_size(exchange.name(), key);
+            self.bytes = self.bytes.saturating_add(size.saturating_mul(queues.len() as u64));
+            let to = (exchange.source_name(), Name::from(key));
+            self.steps.push(Step::Publish { checked, to, queues, reply: found.reply.take() });
+            Ok(routed)
+        })
     }
 
     /// Settles at the commit.
@@ -128,7 +136,7 @@ impl Transaction {
         let (mut messages, mut deliveries) = (Vec::new(), Vec::new());
         for step in self.steps {
             match step {
-                Step::Publish(envelope, _) => messages.push(envelope.message),
+                Step::Publish { checked, .. } => messages.push(checked.message),
                 Step::Settle(delivery, _) => deliveries.push(delivery),
             }
         }
@@ -138,8 +146,11 @@ impl Transaction {
     fn apply(self) {
         for step in self.steps {
             match step {
-                Step::Publish(envelope, queues) => {
-                    let held = Held::Resident(Arc::new(envelope));
+                Step::Publish { checked, to: (exchange, key), queues, reply } => {
+                    let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
+                    if let Some(reply) = reply {
+                        reply.deliver(&held);
+                    }
                     for cell in queues {
                         // One that was deleted meanwhile takes nothing.
                         let _ = cell.enqueue(held.clone());
@@ -147,7 +158,7 @@ impl Transaction {
                 }
                 Step::Settle(delivery, outcome) => {
                     // Closed in the middle means that the broker has taken the delivery back.
-                    let _ = delivery.settle(&outcome);
+                    let _ = delivery.settle(outcome);
                 }
             }
         }

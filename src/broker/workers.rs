@@ -213,7 +213,7 @@ impl Pool {
             Outcome::Requeue => &self.requeued,
         };
         // Closed in the meantime means that the broker has taken the delivery back.
-        if delivery.settle(&outcome).is_ok() {
+        if delivery.settle(outcome).is_ok() {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }

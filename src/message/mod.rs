@@ -85,7 +85,7 @@ impl Message {
     /// ```
     /// use std::time::Duration;
     ///
-    /// let message = leveret::Message::new("now or never").expires_in(Duration::from_micros(1_500));
+    /// let message = leveret::Message::new("now").expires_in(Duration::from_micros(1_500));
     /// assert_eq!(message.expiration(), Some("2"));
     /// ```
     pub fn expires_in(self, ttl: Duration) -> Self {

@@ -139,17 +139,13 @@ impl Channel {
         if let Err(error) = vhost.route(&source, of.routing_key, &checked, found) {
             return Err((error, checked.message));
         }
-        let envelope = Envelope {
-            exchange: source.name(),
-            routing_key: Name::from(of.routing_key),
-            message: checked.message,
-        };
+        let to = (source.name(), Name::from(of.routing_key));
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
         let is_tx = self.state.with_mode(|mode| matches!(mode, Mode::Tx(_)));
         if is_tx {
-            self.buffer(envelope, mandatory, found)
+            self.buffer(checked, to, mandatory, found)
         } else {
-            self.publish_now(envelope, mandatory, found)
+            self.publish_now(checked, to, mandatory, found)
         }
     }
 
@@ -180,43 +176,53 @@ impl Channel {
 
     fn publish_now(
         &self,
-        envelope: Envelope,
+        checked: Checked,
+        (exchange, key): (Name, Name),
         mandatory: Mandatory,
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
-        let vhost = self.vhost();
         if !self.state.has_event_room() {
-            return Err((full("events"), envelope.message));
+            return Err((full("events"), checked.message));
         }
-        if vhost.check_room(envelope.byte_size(), found).is_err() {
+        if self.vhost().check_room(checked.byte_size(&exchange, &key), found).is_err() {
             return match self.state.refuse() {
                 Some(number) => Ok(Some(number)),
-                None => Err((full("memory_bytes"), envelope.message)),
+                None => Err((full("memory_bytes"), checked.message)),
             };
         }
-        self.enqueue(envelope, mandatory, found);
+        self.enqueue(checked.into_envelope(exchange, key), mandatory, found);
         Ok(self.state.confirm())
     }
 
     /// Keeps a publish for the commit. Where it goes is decided now.
     fn buffer(
         &self,
-        envelope: Envelope,
+        checked: Checked,
+        (exchange, key): (Name, Name),
         mandatory: Mandatory,
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
         let most = self.vhost().context.limits.transaction_steps;
+        let has_room = self.state.with_mode(|mode| match mode {
+            Mode::Tx(buffer) => buffer.len() < most,
+            Mode::Confirm(_) | Mode::Plain => false,
+        });
+        if !has_room {
+            return Err((full("transaction_steps"), checked.message));
+        }
         let queues = found.queues.drain(..).collect();
+        let envelope = checked.into_envelope(exchange, key);
         let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory };
-        self.state.with_mode(|mode| match mode {
-            Mode::Tx(buffer) if buffer.len() < most => {
+        let late = self.state.with_mode(|mode| match mode {
+            Mode::Tx(buffer) => {
                 buffer.publishes.push(publish);
-                Ok(None)
+                None
             }
-            Mode::Tx(_) | Mode::Plain | Mode::Confirm(_) => {
-                Err((full("transaction_steps"), publish.envelope.message))
-            }
-        })
+            Mode::Confirm(_) | Mode::Plain => Some(publish),
+        });
+        // Closed by another thread in between: a transaction that is not committed never was.
+        drop(late);
+        Ok(None)
     }
 
     /// Puts a message into its queues. If none takes it and it is mandatory, it comes back.
