@@ -11,7 +11,12 @@ mod counts;
 mod effect;
 mod entry;
 mod idle;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, reason = "a model may panic: that is its way to speak")]
+pub(crate) mod model;
 mod ready;
+#[cfg(test)]
+mod tests;
 mod unacked;
 
 use std::time::Duration;
