@@ -10,6 +10,7 @@ use runner::replay::{Settings, replay};
 use runner::report::{Outcome, Verdict};
 use runner::source::{Case, cases};
 
+mod derived;
 mod runner;
 
 /// Scenarios that come out differently, where the recorded broker makes no promise: name, and

@@ -58,12 +58,14 @@ impl Channel {
     /// `DuplicateConsumerTag`, `InvalidArgument`.
     pub fn basic_consume(&self, of: Consume<'_>) -> Result<Name> {
         self.run(|| {
-            if of.queue == reply::PSEUDO_QUEUE {
-                return self.consume_replies(&of);
-            }
-            let cell = self.queue(of.queue)?;
+            let queue = self.queue_name(of.queue)?;
+            // A tag in use closes the connection, so it is looked at before anything else.
             let tag = self.new_tag(of.consumer_tag)?;
+            if queue == reply::PSEUDO_QUEUE {
+                return self.consume_replies(tag, of.auto_ack);
+            }
             let vhost = self.vhost();
+            let cell = vhost.queue(&queue, Some(self.owner()))?;
             vhost.check_table(&of.arguments)?;
             let queue_type = cell.definition.parsed.queue_type;
             let arguments = ConsumerArguments::parse(queue_type, &of.arguments)
@@ -94,10 +96,12 @@ impl Channel {
     /// `Closed`, or the error that closed the channel.
     pub fn basic_cancel(&self, consumer_tag: &str) -> Result<()> {
         self.run(|| {
+            // The consumer of replies may have the tag of another one, and goes first.
             if let Some(address) = self.state.remove_reply_consumer(consumer_tag) {
                 drop(self.vhost().replies.remove(&address));
-            }
-            if let Some(ChannelConsumer { cell, id }) = self.state.remove_consumer(consumer_tag) {
+            } else if let Some(ChannelConsumer { cell, id }) =
+                self.state.remove_consumer(consumer_tag)
+            {
                 cell.withdraw(&[id], Settlement::Requeue, Vec::new);
             }
             Ok(())
@@ -188,11 +192,10 @@ impl Channel {
         }
     }
 
-    fn consume_replies(&self, of: &Consume<'_>) -> Result<Name> {
-        if !of.auto_ack {
+    fn consume_replies(&self, tag: Name, auto_ack: bool) -> Result<Name> {
+        if !auto_ack {
             return Err(direct_reply(DirectReplyFault::NeedsAutoAck));
         }
-        let tag = self.new_tag(of.consumer_tag)?;
         let vhost = self.vhost();
         let address = vhost.generated_name(reply::ADDRESS_PREFIX);
         self.state
