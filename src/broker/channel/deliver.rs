@@ -27,7 +27,8 @@ const GENERATED_TAG_PREFIX: &str = "amq.ctag-";
 
 #[expect(clippy::needless_pass_by_value, reason = "all methods take their arguments alike")]
 impl Channel {
-    /// Bounds how many deliveries may be unsettled.
+    /// Bounds how many deliveries may be unsettled: of the channel as a whole if it is `global`,
+    /// of each consumer that starts later if not. The latter also lifts the bound of the channel.
     ///
     /// # Errors
     ///
@@ -39,12 +40,14 @@ impl Channel {
                 return Err(Error::not_implemented(format!("prefetch_size!=0 ({size})")));
             }
             let limit = (of.prefetch_count > 0).then_some(u32::from(of.prefetch_count));
-            if of.global {
-                self.memory.lock().has_window = limit.is_some();
-                channel_state::resume(self.state.set_window(limit));
+            let window = if of.global {
+                limit
             } else {
                 self.memory.lock().prefetch = limit;
-            }
+                None
+            };
+            self.memory.lock().has_window = window.is_some();
+            channel_state::resume(self.state.set_window(window));
             Ok(())
         })
     }
