@@ -351,9 +351,9 @@ impl ChannelState {
         self.state.lock().consumers.remove(tag)
     }
 
+    /// Whether a consumer of a queue has this tag. The consumer of replies does not count.
     pub(crate) fn has_consumer(&self, tag: &str) -> bool {
-        let state = self.state.lock();
-        state.consumers.contains_key(tag) || state.reply.as_ref().is_some_and(|r| r.tag == *tag)
+        self.state.lock().consumers.contains_key(tag)
     }
 
     /// Notes the consumer of replies; the address comes back if there is one already.

@@ -74,10 +74,12 @@ impl Channel {
                 self.state.with_mode(|mode| *mode = Mode::Tx(buffer));
                 return Err(full("memory_bytes"));
             }
+            let vhost = self.vhost();
             let TxBuffer { publishes, settlements } = buffer;
             publish::with_found(|found| {
                 for TxPublish { envelope, queues, reply, mandatory } in publishes {
-                    found.queues.extend(queues);
+                    let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
+                    found.queues.extend(cells);
                     found.reply = reply;
                     self.enqueue(envelope, mandatory, found);
                 }
@@ -218,7 +220,7 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), checked.message));
         }
-        let queues = found.queues.drain(..).collect();
+        let queues = found.queues.drain(..).map(|cell| cell.name.clone()).collect();
         let envelope = checked.into_envelope(exchange, key);
         let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory };
         let late = self.state.with_mode(|mode| match mode {
