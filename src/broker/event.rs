@@ -59,6 +59,8 @@ pub enum Event {
     },
     /// A mandatory message that reached no queue.
     Return(Box<Returned>),
+    /// Memory has come back after a publish on this channel got `Full`: trying again makes sense.
+    Unblocked,
 }
 
 /// A message pushed to a consumer, or got.
