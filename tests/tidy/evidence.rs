@@ -2,9 +2,9 @@
 //! has its line.
 //!
 //! A code span `a/b.rs::c` means a test `c` in that file, below `src` or below the root. In the
-//! rules, `area/name` means a recorded scenario, which the gate has to require; under a heading
-//! that says "not yet" it has to be one that the gate does not require, so that the page is mended
-//! when a feature becomes effective.
+//! rules, `area/name` means a recorded scenario (`derived/name` one that nobody recorded), which
+//! the gate has to require; under a heading that says "not yet" it has to be one that the gate does
+//! not require, so that the page is mended when a feature becomes effective.
 
 use crate::{
     finding::Finding,
@@ -18,6 +18,9 @@ const GUIDE: &str = "src/guide/";
 const RULES: &str = "src/guide/semantics.md";
 
 const SCENARIOS: &str = "tests/conformance/scenarios/";
+
+/// Scenarios that follow from the rules; all of them have to pass.
+const DERIVED: &str = "tests/conformance/derived/";
 
 /// The lists of scenarios that have to pass.
 const REQUIRED: [&str; 2] =
@@ -95,8 +98,7 @@ fn fault(project: &Project, page: &Text, span: &Span<'_>) -> Option<String> {
             Some(_) => None,
         };
     }
-    if page.path == RULES && is_scenario(project, text) {
-        let path = format!("{SCENARIOS}{text}.json");
+    if let Some(path) = scenario(project, text).filter(|_| page.path == RULES) {
         if !project.texts.iter().any(|text| text.path == path) {
             return Some(format!("`{text}` is named, but there is no such scenario"));
         }
@@ -117,17 +119,23 @@ fn is_at(path: &str, named: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether a span has the form of a scenario: the name of an area, a slash, and a name.
-fn is_scenario(project: &Project, text: &str) -> bool {
-    let Some((area, name)) = text.split_once('/') else { return false };
+/// Where a scenario lies, if the span has the form of one: the name of an area, a slash, a name.
+fn scenario(project: &Project, text: &str) -> Option<String> {
+    let (area, name) = text.split_once('/')?;
     let is_name = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_';
-    let folder = format!("{SCENARIOS}{area}/");
-    !name.is_empty()
-        && name.chars().all(is_name)
-        && project.texts.iter().any(|text| text.path.starts_with(&folder))
+    let folder = match area {
+        "derived" => DERIVED.to_owned(),
+        _ => format!("{SCENARIOS}{area}/"),
+    };
+    let has_form = !name.is_empty() && name.chars().all(is_name);
+    let is_there = project.texts.iter().any(|text| text.path.starts_with(&folder));
+    (has_form && is_there).then(|| format!("{folder}{name}.json"))
 }
 
 fn is_required(project: &Project, scenario: &str) -> bool {
+    if scenario.starts_with("derived/") {
+        return true;
+    }
     let line = format!("scenarios/{scenario}.json");
     let is_on = |list: &&str| {
         text(project, list).is_some_and(|list| list.text.lines().any(|listed| listed == line))
@@ -186,6 +194,7 @@ mod tests {
                 text("tests/conformance/scenarios/area/one.json", "{}"),
                 text("tests/conformance/scenarios/area/two.json", "{}"),
                 text("tests/conformance/scenarios/area/lone.json", "{}"),
+                text("tests/conformance/derived/four.json", "{}"),
                 text(REQUIRED[0], "scenarios/area/one.json\n"),
                 text(REQUIRED[1], "scenarios/area/two.json\n"),
                 text(WAITING, "scenarios/area/two.json\n"),
@@ -202,7 +211,8 @@ mod tests {
 
     #[test]
     fn what_is_there_may_be_named() {
-        check_page("`a/b.rs::a_fact`, `tests/c.rs::a_fact`, `area/one`, `tests/conformance`", &[]);
+        check_page("`a/b.rs::a_fact`, `tests/c.rs::a_fact`, `tests/conformance`", &[]);
+        check_page("`area/one`, `derived/four`", &[]);
         check_page("`and/or`, `a::b`, `area/One`, `x-queue-type`", &[]);
         check_page("# Not yet\n# This is not yet effective\n`area/two`", &[]);
         check_page("```text\n`area/three`\n```", &[]);
@@ -220,6 +230,7 @@ mod tests {
     #[test]
     fn scenarios_have_to_exist_and_to_pass() {
         check_page("`area/three`", &["`area/three` is named, but there is no such scenario"]);
+        check_page("`derived/one`", &["`derived/one` is named, but there is no such scenario"]);
         check_page("`area/two`", &["`area/two` is named, but nothing requires it to pass"]);
         check_page("`area/lone`", &["`area/lone` is named, but nothing requires it to pass"]);
         let page = "# Accepted, not yet effective\n`area/one`";
