@@ -108,6 +108,8 @@ struct State {
     reply: Option<ReplyConsumer>,
     mode: Mode,
     waiting: Waiting,
+    /// Whether the client is to be told when there is room again.
+    waits_for_room: bool,
     life: Life,
 }
 
@@ -140,6 +142,7 @@ impl ChannelState {
             reply: None,
             mode: Mode::Plain,
             waiting: Waiting::default(),
+            waits_for_room: false,
             life: Life::Open,
         };
         Self {
@@ -348,9 +351,9 @@ impl ChannelState {
         self.state.lock().consumers.remove(tag)
     }
 
+    /// Whether a consumer of a queue has this tag. The consumer of replies does not count.
     pub(crate) fn has_consumer(&self, tag: &str) -> bool {
-        let state = self.state.lock();
-        state.consumers.contains_key(tag) || state.reply.as_ref().is_some_and(|r| r.tag == *tag)
+        self.state.lock().consumers.contains_key(tag)
     }
 
     /// Notes the consumer of replies; the address comes back if there is one already.
@@ -504,6 +507,23 @@ impl ChannelState {
         {
             let mut state = self.state.lock();
             self.push(&mut state, Event::Return(Box::new(returned)));
+        }
+        self.wake();
+    }
+
+    /// Notes that a publish found no room; `false` if that is noted already.
+    pub(crate) fn starts_waiting_for_room(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().waits_for_room, true)
+    }
+
+    /// There is room again, which is told once.
+    pub(crate) fn unblock(&self) {
+        {
+            let mut state = self.state.lock();
+            let is_awaited = std::mem::take(&mut state.waits_for_room);
+            if is_awaited && state.life.is_open() {
+                self.push(&mut state, Event::Unblocked);
+            }
         }
         self.wake();
     }

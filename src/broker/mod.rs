@@ -42,6 +42,7 @@ mod subscription;
 mod timers;
 mod transaction;
 mod tx;
+mod unblocking;
 mod vhost;
 mod vhost_state;
 mod waiting;
