@@ -368,8 +368,10 @@ pub(crate) struct Deletion {
 }
 
 impl Deletion {
-    /// Tells the consumers, drops the messages, and says how many were ready.
-    pub(crate) fn finish(self) -> u64 {
+    /// Tells the consumers, drops the messages, and says how many were ready. Those of a channel
+    /// are told in the order of their tags.
+    pub(crate) fn finish(mut self) -> u64 {
+        self.remains.consumers.sort_by(|one, other| one.tag().cmp(&other.tag()));
         self.after.run(&self.cell);
         for outlet in &self.remains.consumers {
             outlet.end(self.reason);

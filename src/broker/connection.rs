@@ -18,6 +18,20 @@ use super::{
 use crate::{Error, Name, Result, clock::HostDeadline};
 
 /// Who connects, and what it understands.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, ConnectOptions, Message, Publish};
+///
+/// let connection = Broker::new().connect(ConnectOptions::default().user("anna"))?;
+/// let channel = connection.open_channel()?;
+/// let message = Message::new("hello").with_user_id("bert");
+/// assert!(channel.basic_publish(Publish::default(), message).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConnectOptions {

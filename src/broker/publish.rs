@@ -188,7 +188,7 @@ impl VhostState {
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {
         for key in keys {
             if reply::is_address(key) {
-                found.reply = self.replies.find(key);
+                found.reply = found.reply.take().or_else(|| self.replies.find(key));
             } else if let Some(cell) = self.routed_queue(key)
                 && found.routes.push(&Target::Queue(Arc::clone(&cell)))
             {

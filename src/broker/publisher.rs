@@ -218,6 +218,23 @@ pub struct ConfirmReport {
 
 /// The outcome of one publish, to come: to be waited for, or awaited. Dropping it changes nothing
 /// about the message.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use leveret::{Broker, Message};
+///
+/// let broker = Broker::new();
+/// let tasks = broker.declare_queue("tasks").declare()?;
+/// let publisher = broker.default_exchange().publisher().open()?;
+/// let mut confirm = publisher.publish(tasks.name(), Message::new("sweep"))?;
+/// let receipt = confirm.wait_timeout(Duration::from_secs(10))?.expect("it is decided");
+/// assert_eq!(receipt.queues, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a message is safe only once its confirm says so"]
 pub struct Confirm {

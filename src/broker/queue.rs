@@ -138,7 +138,8 @@ impl Queue {
         self.cell.enqueue(held).map_err(|held| self.gone(held))
     }
 
-    /// Takes the next message, if there is one.
+    /// Takes the next message, if there is one. What is handed to consumers already, received or
+    /// not, is not there.
     ///
     /// # Errors
     ///
@@ -162,7 +163,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if `n` is zero; otherwise as [`ConsumerBuilder::start`].
+    /// `InvalidArgument` if `n` is zero; otherwise as [`ConsumerBuilder::workers`].
     ///
     /// # Examples
     ///

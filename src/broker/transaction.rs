@@ -60,7 +60,8 @@ enum Step {
     Settle(Delivery, Outcome),
 }
 
-/// A commit that did not happen. The transaction can be tried again or rolled back.
+/// A commit that did not happen. The transaction can be tried again or rolled back; dropping the
+/// error rolls it back.
 #[derive(Debug, thiserror::Error)]
 #[error("not committed: {error}")]
 pub struct CommitError {

@@ -1,3 +1,4 @@
 //! The handle tier, by noun, as a user of the crate sees it.
 
+mod channel;
 mod day_one;

@@ -13,7 +13,7 @@ use crate::{
     },
     engine::{
         definition::{ExchangeDeclaration, QueueDeclaration},
-        entity::Endpoint,
+        entity::{Endpoint, without_line_breaks},
         queue::DeleteConditions,
         topology,
     },
@@ -89,7 +89,9 @@ impl Channel {
     pub fn queue_declare(&self, of: QueueDeclare<'_>) -> Result<QueueDeclared> {
         self.run(|| {
             if of.queue.starts_with(reply::PSEUDO_QUEUE) {
-                return self.declare_pseudo_queue(of.queue);
+                let declared = self.find_pseudo_queue(of.queue)?;
+                self.memory.lock().last_queue = Some(declared.queue.clone());
+                return Ok(declared);
             }
             let cell = if of.passive {
                 self.vhost().find_queue(of.queue, Some(self.owner()))?
@@ -166,12 +168,13 @@ impl Channel {
     }
 
     /// The pseudo queue, and each address that somebody waits at, can be declared and is there.
-    fn declare_pseudo_queue(&self, name: &str) -> Result<QueueDeclared> {
+    fn find_pseudo_queue(&self, name: &str) -> Result<QueueDeclared> {
         let vhost = self.vhost();
-        if name != reply::PSEUDO_QUEUE && vhost.replies.find(name).is_none() {
-            return Err(Error::not_found(Entity::Queue, name, &vhost.name));
+        let queue = without_line_breaks(Name::from(name));
+        if queue != reply::PSEUDO_QUEUE && vhost.replies.find(&queue).is_none() {
+            return Err(Error::not_found(Entity::Queue, queue, &vhost.name));
         }
-        Ok(QueueDeclared { queue: Name::from(name), message_count: 0, consumer_count: 1 })
+        Ok(QueueDeclared { queue, message_count: 0, consumer_count: 1 })
     }
 
     /// If both are empty, the key is the name of the queue last declared, too.

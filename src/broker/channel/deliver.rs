@@ -27,7 +27,8 @@ const GENERATED_TAG_PREFIX: &str = "amq.ctag-";
 
 #[expect(clippy::needless_pass_by_value, reason = "all methods take their arguments alike")]
 impl Channel {
-    /// Bounds how many deliveries may be unsettled.
+    /// Bounds how many deliveries may be unsettled: of the channel as a whole if it is `global`,
+    /// of each consumer that starts later if not. The latter also lifts the bound of the channel.
     ///
     /// # Errors
     ///
@@ -39,18 +40,20 @@ impl Channel {
                 return Err(Error::not_implemented(format!("prefetch_size!=0 ({size})")));
             }
             let limit = (of.prefetch_count > 0).then_some(u32::from(of.prefetch_count));
-            if of.global {
-                self.memory.lock().has_window = limit.is_some();
-                channel_state::resume(self.state.set_window(limit));
+            let window = if of.global {
+                limit
             } else {
                 self.memory.lock().prefetch = limit;
-            }
+                None
+            };
+            self.memory.lock().has_window = window.is_some();
+            channel_state::resume(self.state.set_window(window));
             Ok(())
         })
     }
 
     /// Starts a consumer and answers with its tag, a generated one if it was empty. Messages come
-    /// as [`Event::Deliver`].
+    /// as [`Event::Deliver`](crate::Event::Deliver).
     ///
     /// # Errors
     ///
@@ -58,12 +61,14 @@ impl Channel {
     /// `DuplicateConsumerTag`, `InvalidArgument`.
     pub fn basic_consume(&self, of: Consume<'_>) -> Result<Name> {
         self.run(|| {
-            if of.queue == reply::PSEUDO_QUEUE {
-                return self.consume_replies(&of);
-            }
-            let cell = self.queue(of.queue)?;
+            let queue = self.queue_name(of.queue)?;
+            // A tag in use closes the connection, so it is looked at before anything else.
             let tag = self.new_tag(of.consumer_tag)?;
+            if queue == reply::PSEUDO_QUEUE {
+                return self.consume_replies(tag, of.auto_ack);
+            }
             let vhost = self.vhost();
+            let cell = vhost.queue(&queue, Some(self.owner()))?;
             vhost.check_table(&of.arguments)?;
             let queue_type = cell.definition.parsed.queue_type;
             let arguments = ConsumerArguments::parse(queue_type, &of.arguments)
@@ -94,10 +99,12 @@ impl Channel {
     /// `Closed`, or the error that closed the channel.
     pub fn basic_cancel(&self, consumer_tag: &str) -> Result<()> {
         self.run(|| {
+            // The consumer of replies may have the tag of another one, and goes first.
             if let Some(address) = self.state.remove_reply_consumer(consumer_tag) {
                 drop(self.vhost().replies.remove(&address));
-            }
-            if let Some(ChannelConsumer { cell, id }) = self.state.remove_consumer(consumer_tag) {
+            } else if let Some(ChannelConsumer { cell, id }) =
+                self.state.remove_consumer(consumer_tag)
+            {
                 cell.withdraw(&[id], Settlement::Requeue, Vec::new);
             }
             Ok(())
@@ -188,11 +195,10 @@ impl Channel {
         }
     }
 
-    fn consume_replies(&self, of: &Consume<'_>) -> Result<Name> {
-        if !of.auto_ack {
+    fn consume_replies(&self, tag: Name, auto_ack: bool) -> Result<Name> {
+        if !auto_ack {
             return Err(direct_reply(DirectReplyFault::NeedsAutoAck));
         }
-        let tag = self.new_tag(of.consumer_tag)?;
         let vhost = self.vhost();
         let address = vhost.generated_name(reply::ADDRESS_PREFIX);
         self.state

@@ -34,6 +34,9 @@ use crate::{
 /// only [`Full`](ErrorKind::Full) closes nothing. Dropping the channel closes it, and what is
 /// unacked goes back to its place.
 ///
+/// Besides the errors that a method lists, every method returns `Closed` or the error that closed
+/// the channel, and, where it takes names or tables, `InvalidName` and `LimitExceeded`.
+///
 /// # Examples
 ///
 /// ```

@@ -15,14 +15,15 @@ use crate::{
         publish_error::{PublishError, PublishReason},
         reply,
         tx::{Mandatory, TxBuffer, TxPublish, TxSettlement},
+        unblocking,
     },
     engine::queue::Held,
     message::Envelope,
 };
 
 impl Channel {
-    /// Numbers what is published from now on, and confirms it with [`Event::Ack`] or
-    /// [`Event::Nack`].
+    /// Numbers what is published from now on, and confirms it with
+    /// [`Event::Ack`](crate::Event::Ack) or [`Event::Nack`](crate::Event::Nack).
     ///
     /// # Errors
     ///
@@ -73,10 +74,12 @@ impl Channel {
                 self.state.with_mode(|mode| *mode = Mode::Tx(buffer));
                 return Err(full("memory_bytes"));
             }
+            let vhost = self.vhost();
             let TxBuffer { publishes, settlements } = buffer;
             publish::with_found(|found| {
                 for TxPublish { envelope, queues, reply, mandatory } in publishes {
-                    found.queues.extend(queues);
+                    let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
+                    found.queues.extend(cells);
                     found.reply = reply;
                     self.enqueue(envelope, mandatory, found);
                 }
@@ -103,11 +106,12 @@ impl Channel {
     }
 
     /// Publishes a message and answers with its number in confirm mode. Never waits. What is
-    /// mandatory and reaches no queue comes back as [`Event::Return`].
+    /// mandatory and reaches no queue comes back as [`Event::Return`](crate::Event::Return).
     ///
     /// # Errors
     ///
-    /// `Full` leaves the channel open: memory (in confirm mode that is a nack instead), or the
+    /// `Full` leaves the channel open: memory (in confirm mode that is a nack instead), of which
+    /// [`Event::Unblocked`](crate::Event::Unblocked) tells when there is some again, or the
     /// outbox, whose events have to be taken first. `Refused` has closed the channel or the
     /// connection. The message is in the error.
     pub fn basic_publish(
@@ -184,11 +188,17 @@ impl Channel {
         if !self.state.has_event_room() {
             return Err((full("events"), checked.message));
         }
-        if self.vhost().check_room(checked.byte_size(&exchange, &key), found).is_err() {
-            return match self.state.refuse() {
-                Some(number) => Ok(Some(number)),
-                None => Err((full("memory_bytes"), checked.message)),
-            };
+        let bytes = checked.byte_size(&exchange, &key);
+        if self.vhost().check_room(bytes, found).is_err() {
+            if let Some(number) = self.state.refuse() {
+                return Ok(Some(number));
+            }
+            unblocking::tell_when_there_is_room(&self.vhost().context, &self.state);
+            if self.vhost().check_room(bytes, found).is_ok() {
+                // It has come back before anyone listened.
+                self.state.unblock();
+            }
+            return Err((full("memory_bytes"), checked.message));
         }
         self.enqueue(checked.into_envelope(exchange, key), mandatory, found);
         Ok(self.state.confirm())
@@ -210,7 +220,7 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), checked.message));
         }
-        let queues = found.queues.drain(..).collect();
+        let queues = found.queues.drain(..).map(|cell| cell.name.clone()).collect();
         let envelope = checked.into_envelope(exchange, key);
         let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory };
         let late = self.state.with_mode(|mode| match mode {

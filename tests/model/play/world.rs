@@ -347,10 +347,10 @@ impl World {
         let Call::Consume { queue, consumer: tag, auto_ack, exclusive, priority } = call else {
             unreachable!("it is asked to consume")
         };
-        let store = self.find(channel, queue)?;
         if self.channels[channel].consumers.contains_key(&tag) {
             return Err(NOT_ALLOWED);
         }
+        let store = self.find(channel, queue)?;
         if self.stores[store].present().any(|other| other.exclusive || exclusive) {
             return Err(ACCESS_REFUSED);
         }
