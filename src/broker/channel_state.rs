@@ -9,7 +9,7 @@
 //! taken the consumer off the queue.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Weak},
     task::{Context as TaskContext, Poll},
 };
@@ -96,7 +96,8 @@ struct State {
     window: Window,
     /// Queues that found no credit here. Invariant: no two are the same.
     blocked: Resumed,
-    consumers: HashMap<Name, ChannelConsumer>,
+    /// By tag, in an order that does not depend on chance.
+    consumers: BTreeMap<Name, ChannelConsumer>,
     reply: Option<ReplyConsumer>,
     mode: Mode,
     waiting: Waiting,
@@ -130,7 +131,7 @@ impl ChannelState {
             tags: Tags::new(),
             window: Window::default(),
             blocked: Vec::new(),
-            consumers: HashMap::new(),
+            consumers: BTreeMap::new(),
             reply: None,
             mode: Mode::Plain,
             waiting: Waiting::default(),
@@ -255,14 +256,18 @@ impl ChannelState {
                 Mode::Plain | Mode::Confirm(_) => Vec::new(),
             };
             state.tags.restore(buffered);
-            let consumers: Vec<_> = state.consumers.drain().map(|(_, consumer)| consumer).collect();
+            let consumers: Vec<_> = std::mem::take(&mut state.consumers).into_values().collect();
             let mut cells: Vec<_> = consumers
                 .iter()
                 .map(|consumer| &consumer.cell)
                 .chain(state.tags.iter().map(|outstanding| &outstanding.cell))
                 .cloned()
                 .collect();
-            cells.sort_unstable_by_key(Arc::as_ptr);
+            // By name, so that the same always happens. Of one name there may be several, of which
+            // all but one are deleted.
+            cells.sort_unstable_by(|a, b| {
+                a.name.cmp(&b.name).then_with(|| Arc::as_ptr(a).cmp(&Arc::as_ptr(b)))
+            });
             cells.dedup_by(|a, b| Arc::ptr_eq(a, b));
             Remains {
                 consumers,
@@ -313,9 +318,9 @@ impl ChannelState {
 
     // ----- consumers
 
-    /// Takes out all consumers, to be ended.
-    pub(crate) fn take_consumers(&self) -> Vec<(Name, ChannelConsumer)> {
-        self.state.lock().consumers.drain().collect()
+    /// Takes out all consumers by tag, to be ended.
+    pub(crate) fn take_consumers(&self) -> BTreeMap<Name, ChannelConsumer> {
+        std::mem::take(&mut self.state.lock().consumers)
     }
 
     /// Tells that a consumer has ended, if the client wants to know.
