@@ -9,7 +9,7 @@
 //! taken the consumer off the queue.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Weak},
     task::{Context as TaskContext, Poll},
 };
@@ -96,7 +96,8 @@ struct State {
     window: Window,
     /// Queues that found no credit here. Invariant: no two are the same.
     blocked: Resumed,
-    consumers: HashMap<Name, ChannelConsumer>,
+    /// By tag, so that whatever ends several of them does so in the order of their tags.
+    consumers: BTreeMap<Name, ChannelConsumer>,
     reply: Option<ReplyConsumer>,
     mode: Mode,
     waiting: Waiting,
@@ -130,7 +131,7 @@ impl ChannelState {
             tags: Tags::new(),
             window: Window::default(),
             blocked: Vec::new(),
-            consumers: HashMap::new(),
+            consumers: BTreeMap::new(),
             reply: None,
             mode: Mode::Plain,
             waiting: Waiting::default(),
@@ -255,14 +256,14 @@ impl ChannelState {
                 Mode::Plain | Mode::Confirm(_) => Vec::new(),
             };
             state.tags.restore(buffered);
-            let consumers: Vec<_> = state.consumers.drain().map(|(_, consumer)| consumer).collect();
+            let consumers: Vec<_> = std::mem::take(&mut state.consumers).into_values().collect();
             let mut cells: Vec<_> = consumers
                 .iter()
                 .map(|consumer| &consumer.cell)
                 .chain(state.tags.iter().map(|outstanding| &outstanding.cell))
                 .cloned()
                 .collect();
-            cells.sort_unstable_by_key(Arc::as_ptr);
+            cells.sort_unstable_by_key(|cell| cell.slot());
             cells.dedup_by(|a, b| Arc::ptr_eq(a, b));
             Remains {
                 consumers,
@@ -313,9 +314,9 @@ impl ChannelState {
 
     // ----- consumers
 
-    /// Takes out all consumers, to be ended.
-    pub(crate) fn take_consumers(&self) -> Vec<(Name, ChannelConsumer)> {
-        self.state.lock().consumers.drain().collect()
+    /// Takes out all consumers, to be ended, in the order of their tags.
+    pub(crate) fn take_consumers(&self) -> BTreeMap<Name, ChannelConsumer> {
+        std::mem::take(&mut self.state.lock().consumers)
     }
 
     /// Tells that a consumer has ended, if the client wants to know.
