@@ -96,7 +96,7 @@ struct State {
     window: Window,
     /// Queues that found no credit here. Invariant: no two are the same.
     blocked: Resumed,
-    /// By tag, in an order that does not depend on chance.
+    /// By tag, so that whatever ends several of them does so in the order of their tags.
     consumers: BTreeMap<Name, ChannelConsumer>,
     reply: Option<ReplyConsumer>,
     mode: Mode,
@@ -263,11 +263,7 @@ impl ChannelState {
                 .chain(state.tags.iter().map(|outstanding| &outstanding.cell))
                 .cloned()
                 .collect();
-            // By name, so that the same always happens. Of one name there may be several, of which
-            // all but one are deleted.
-            cells.sort_unstable_by(|a, b| {
-                a.name.cmp(&b.name).then_with(|| Arc::as_ptr(a).cmp(&Arc::as_ptr(b)))
-            });
+            cells.sort_unstable_by_key(|cell| cell.slot());
             cells.dedup_by(|a, b| Arc::ptr_eq(a, b));
             Remains {
                 consumers,
@@ -318,7 +314,7 @@ impl ChannelState {
 
     // ----- consumers
 
-    /// Takes out all consumers by tag, to be ended.
+    /// Takes out all consumers, to be ended, in the order of their tags.
     pub(crate) fn take_consumers(&self) -> BTreeMap<Name, ChannelConsumer> {
         std::mem::take(&mut self.state.lock().consumers)
     }
