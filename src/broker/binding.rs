@@ -1,6 +1,8 @@
 //! Bindings of the handle tier.
 
-use super::{exchange::Exchange, queue::Queue};
+use std::sync::Arc;
+
+use super::{exchange::Exchange, exchange_cell::Target, queue::Queue};
 use crate::{
     Name, Result, Table, Value,
     engine::entity::{Endpoint, OwnerId},
@@ -21,6 +23,14 @@ impl Destination {
         match self {
             Self::Exchange(exchange) => Endpoint::Exchange(Name::from(exchange.name())),
             Self::Queue(queue) => Endpoint::Queue(Name::from(queue.name())),
+        }
+    }
+
+    /// What the handle stands for; nothing for the default exchange.
+    pub(crate) fn target(&self) -> Option<Target> {
+        match self {
+            Self::Exchange(exchange) => exchange.source().target(),
+            Self::Queue(queue) => Some(Target::Queue(Arc::clone(queue.cell()))),
         }
     }
 

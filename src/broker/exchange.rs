@@ -2,11 +2,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
+
 use super::{
     binding::{Binding, BindingKey, Destination},
     bounds,
     call::{CallError, PendingReply},
     cell::QueueCell,
+    exchange_cell::Target,
     publish::{self, Checked, Found, Source},
     publish_error::{PublishError, PublishReason},
     publisher::PublisherBuilder,
@@ -73,12 +76,14 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `NotFound` if either side is deleted; `AccessRefused` for the default exchange;
+    /// `NotFound` if either side is deleted, or of another virtual host; `AccessRefused` for the
+    /// default exchange;
     /// `InvalidArgument` for a bad `x-match`; `InvalidName`, `LimitExceeded`, `Closed`.
     pub fn bind(&self, to: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<Binding> {
         let (to, key) = (to.into(), key.into());
         let vhost = self.vhost.state();
-        vhost.bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor())?;
+        let ends = self.ends(&to);
+        vhost.bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor(), &ends)?;
         Ok(Binding::new(self.clone(), to, key))
     }
 
@@ -237,11 +242,16 @@ impl Exchange {
     pub(crate) fn remove_binding(&self, from: &Destination, key: &BindingKey) -> Result<()> {
         let vhost = self.vhost.state();
         vhost.check_open()?;
-        vhost.unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor())
+        let ends = self.ends(from);
+        vhost.unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor(), &ends)
     }
 
     pub(crate) fn vhost(&self) -> &VirtualHost {
         &self.vhost
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     pub(crate) fn publish_one(
@@ -347,6 +357,11 @@ impl Exchange {
                 done => return done,
             }
         }
+    }
+
+    /// What both handles of a binding stand for.
+    fn ends(&self, other: &Destination) -> SmallVec<[Target; 2]> {
+        self.source.target().into_iter().chain(other.target()).collect()
     }
 
     fn check_publish(&self, key: &str) -> Result<()> {
