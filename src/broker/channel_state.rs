@@ -9,7 +9,7 @@
 //! taken the consumer off the queue.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Arc, Weak},
     task::{Context as TaskContext, Poll},
 };
@@ -18,7 +18,7 @@ use super::{
     cell::QueueCell,
     connection_state::Signal,
     event::{ChannelId, Delivered, DeliveryTag, Event, Returned},
-    limits::Limits,
+    outbox::Outbox,
     tx::TxBuffer,
     waiting::Waiting,
 };
@@ -29,7 +29,7 @@ use crate::{
         channel::{Tags, UnknownTag, Window},
         queue::{AckMode, ConsumerId, Handed, Held, UnackedKey},
     },
-    sync::{Condvar, Mutex, MutexGuard, Rank},
+    sync::{Condvar, Mutex, Rank},
 };
 
 /// One channel, as its queues see it.
@@ -38,7 +38,6 @@ pub(crate) struct ChannelState {
     pub(crate) id: ChannelId,
     /// Wakes who waits for events of the connection as a whole, and numbers them.
     signal: Arc<Signal>,
-    limits: Limits,
     /// Whether the client wants to know of consumers that end.
     wants_cancel: bool,
     state: Mutex<State>,
@@ -84,22 +83,15 @@ pub(crate) struct Remains {
     /// Queues that hold something of the channel.
     pub(crate) cells: Vec<Arc<QueueCell>>,
     /// Dropped where no lock is held.
-    _dropped: (VecDeque<Stamped>, Mode),
+    _dropped: (Vec<Delivered>, Mode),
 }
 
 /// Queues whose consumers on this channel have credit again.
 pub(crate) type Resumed = Vec<Weak<QueueCell>>;
 
 #[derive(Debug)]
-struct Stamped {
-    /// When it arose, among all events of the connection.
-    stamp: u64,
-    event: Event,
-}
-
-#[derive(Debug)]
 struct State {
-    events: VecDeque<Stamped>,
+    outbox: Outbox,
     tags: Tags<Outstanding>,
     window: Window,
     /// Queues that found no credit here. Invariant: no two are the same.
@@ -131,11 +123,11 @@ impl ChannelState {
     pub(crate) fn new(
         id: ChannelId,
         signal: Arc<Signal>,
-        limits: Limits,
+        events_max: usize,
         wants_cancel: bool,
     ) -> Self {
         let state = State {
-            events: VecDeque::new(),
+            outbox: Outbox::new(Arc::clone(&signal), events_max),
             tags: Tags::new(),
             window: Window::default(),
             blocked: Vec::new(),
@@ -149,7 +141,6 @@ impl ChannelState {
         Self {
             id,
             signal,
-            limits,
             wants_cancel,
             state: Mutex::new(Rank::Outlet, state),
             changed: Condvar::default(),
@@ -161,8 +152,7 @@ impl ChannelState {
     /// Takes credit for one delivery. A queue that gets none is resumed later.
     pub(crate) fn try_take(&self, mode: AckMode, cell: &Weak<QueueCell>) -> bool {
         let mut state = self.state.lock();
-        let has_room = state.events.len() < self.limits.events;
-        if state.life.is_open() && has_room && state.window.try_take(mode) {
+        if state.life.is_open() && state.outbox.has_room() && state.window.try_take(mode) {
             return true;
         }
         if !state.blocked.iter().any(|known| Weak::ptr_eq(known, cell)) {
@@ -189,7 +179,7 @@ impl ChannelState {
         if state.life.is_open() {
             let consumer_tag = Some(tag.clone());
             let delivered = delivered(&message.held, message.redelivered, delivery_tag);
-            self.push_delivery(&mut state, Delivered { consumer_tag, ..delivered });
+            state.outbox.deliver(Delivered { consumer_tag, ..delivered });
         }
     }
 
@@ -203,10 +193,7 @@ impl ChannelState {
                 return;
             }
             let delivered = delivered(reply, false, state.tags.peek());
-            self.push_delivery(
-                &mut state,
-                Delivered { consumer_tag: Some(tag.clone()), ..delivered },
-            );
+            state.outbox.deliver(Delivered { consumer_tag: Some(tag.clone()), ..delivered });
         }
         self.wake();
     }
@@ -258,12 +245,9 @@ impl ChannelState {
                 return None;
             }
             state.life = Life::Closed(error.clone());
-            let (deliveries, others) = std::mem::take(&mut state.events)
-                .into_iter()
-                .partition(|stamped| matches!(stamped.event, Event::Deliver(_)));
-            state.events = others;
+            let deliveries = state.outbox.take_deliveries();
             if let Some(error) = error {
-                self.push(&mut state, Event::Closed(error));
+                state.outbox.push(Event::Closed(error));
             }
             // Buffered settlements never happened.
             let mode = std::mem::replace(&mut state.mode, Mode::Plain);
@@ -309,22 +293,23 @@ impl ChannelState {
     }
 
     /// Takes out what is in the outbox of one queue's messages and was not taken, oldest first.
-    /// For ending consumers, under that queue's lock.
-    pub(crate) fn take_untaken_of(&self, cell: &Arc<QueueCell>) -> Vec<UnackedKey> {
+    /// For ending consumers, under that queue's lock; the deliveries are to be dropped outside.
+    pub(crate) fn take_untaken_of(
+        &self,
+        cell: &Arc<QueueCell>,
+    ) -> (Vec<UnackedKey>, Vec<Delivered>) {
         let mut keys = Vec::new();
         let mut state = self.state.lock();
-        let State { events, tags, window, .. } = &mut *state;
-        events.retain(|stamped| {
-            let Event::Deliver(delivered) = &stamped.event else { return true };
-            let tag = delivered.delivery_tag.0;
+        let State { outbox, tags, window, .. } = &mut *state;
+        let retracted = outbox.retract(|tag| {
             let is_of_cell = tags.get(tag).is_some_and(|known| Arc::ptr_eq(&known.cell, cell));
             if is_of_cell && let Ok(outstanding) = tags.take(tag) {
                 keys.push(outstanding.key);
                 window.release(1);
             }
-            !is_of_cell
+            is_of_cell
         });
-        keys
+        (keys, retracted)
     }
 
     // ----- consumers
@@ -338,7 +323,7 @@ impl ChannelState {
     pub(crate) fn announce_cancel(&self, tag: &Name) {
         if self.wants_cancel {
             let mut state = self.state.lock();
-            self.push(&mut state, Event::Cancel { consumer_tag: tag.clone() });
+            state.outbox.push(Event::Cancel { consumer_tag: tag.clone() });
         }
         self.wake();
     }
@@ -454,7 +439,7 @@ impl ChannelState {
 
     /// Whether there is room for what a publish may cause: a return, a confirm.
     pub(crate) fn has_event_room(&self) -> bool {
-        self.state.lock().events.len() < self.limits.events
+        self.state.lock().outbox.has_room()
     }
 
     /// Confirms a publish, in confirm mode, and says its number. A confirm that follows another
@@ -465,16 +450,7 @@ impl ChannelState {
             let Mode::Confirm(next) = &mut state.mode else { return None };
             let number = *next;
             *next += 1;
-            let delivery_tag = DeliveryTag(number);
-            match state.events.back_mut().map(|stamped| &mut stamped.event) {
-                Some(Event::Ack { delivery_tag: last, multiple }) => {
-                    *last = delivery_tag;
-                    *multiple = true;
-                }
-                Some(_) | None => {
-                    self.push(&mut state, Event::Ack { delivery_tag, multiple: false });
-                }
-            }
+            state.outbox.confirm(DeliveryTag(number));
             DeliveryTag(number)
         };
         self.wake();
@@ -488,7 +464,7 @@ impl ChannelState {
             let Mode::Confirm(next) = &mut state.mode else { return None };
             let delivery_tag = DeliveryTag(*next);
             *next += 1;
-            self.push(&mut state, Event::Nack { delivery_tag, multiple: false });
+            state.outbox.push(Event::Nack { delivery_tag, multiple: false });
             delivery_tag
         };
         self.wake();
@@ -507,7 +483,7 @@ impl ChannelState {
         };
         {
             let mut state = self.state.lock();
-            self.push(&mut state, Event::Return(Box::new(returned)));
+            state.outbox.push(Event::Return(Box::new(returned)));
         }
         self.wake();
     }
@@ -523,7 +499,7 @@ impl ChannelState {
             let mut state = self.state.lock();
             let is_awaited = std::mem::take(&mut state.waits_for_room);
             if is_awaited && state.life.is_open() {
-                self.push(&mut state, Event::Unblocked);
+                state.outbox.push(Event::Unblocked);
             }
         }
         self.wake();
@@ -533,14 +509,14 @@ impl ChannelState {
 
     /// Takes the oldest event. Queues that found the outbox full are to be resumed.
     pub(crate) fn take_event(&self) -> (Option<Event>, Resumed) {
-        self.take_event_locked(&mut self.state.lock())
+        self.state.lock().take_event()
     }
 
     /// Waits for an event. `None` when the time is over, or the channel is closed and empty.
     pub(crate) fn wait_event(&self, until: HostDeadline) -> (Option<Event>, Resumed) {
         let mut state = self.state.lock();
         loop {
-            let (event, resumed) = self.take_event_locked(&mut state);
+            let (event, resumed) = state.take_event();
             if event.is_some() || !state.life.is_open() {
                 return (event, resumed);
             }
@@ -557,7 +533,7 @@ impl ChannelState {
         let waker = cx.waker().clone();
         let (taken, _spare) = {
             let mut state = self.state.lock();
-            let (event, resumed) = self.take_event_locked(&mut state);
+            let (event, resumed) = state.take_event();
             if event.is_some() || !state.life.is_open() {
                 (Some((event, resumed)), Some(waker))
             } else {
@@ -569,22 +545,16 @@ impl ChannelState {
 
     /// When its oldest event arose.
     pub(crate) fn oldest_stamp(&self) -> Option<u64> {
-        self.state.lock().events.front().map(|stamped| stamped.stamp)
+        self.state.lock().outbox.oldest_stamp()
     }
+}
 
-    fn take_event_locked(&self, state: &mut MutexGuard<'_, State>) -> (Option<Event>, Resumed) {
-        let was_full = state.events.len() >= self.limits.events;
-        let event = state.events.pop_front().map(|stamped| stamped.event);
-        let resumed = if was_full { std::mem::take(&mut state.blocked) } else { Vec::new() };
+impl State {
+    fn take_event(&mut self) -> (Option<Event>, Resumed) {
+        let was_full = !self.outbox.has_room();
+        let event = self.outbox.take();
+        let resumed = if was_full { std::mem::take(&mut self.blocked) } else { Vec::new() };
         (event, resumed)
-    }
-
-    fn push_delivery(&self, state: &mut State, delivered: Delivered) {
-        self.push(state, Event::Deliver(Box::new(delivered)));
-    }
-
-    fn push(&self, state: &mut State, event: Event) {
-        state.events.push_back(Stamped { stamp: self.signal.next_stamp(), event });
     }
 }
 

@@ -96,7 +96,7 @@ impl ConnectionState {
         let channel = Arc::new(ChannelState::new(
             ChannelId(number),
             Arc::clone(&self.signal),
-            limits.clone(),
+            limits.events,
             self.wants_cancel,
         ));
         state.channels.insert(number, Arc::clone(&channel));
@@ -148,7 +148,13 @@ impl ConnectionState {
         let channels: Vec<_> = self.state.lock().channels.values().cloned().collect();
         for channel in channels {
             for (tag, ChannelConsumer { cell, id }) in channel.take_consumers() {
-                cell.withdraw(&[id], Settlement::ReturnUnseen, || channel.take_untaken_of(&cell));
+                let mut retracted = Vec::new();
+                cell.withdraw(&[id], Settlement::ReturnUnseen, || {
+                    let (keys, deliveries) = channel.take_untaken_of(&cell);
+                    retracted = deliveries;
+                    keys
+                });
+                drop(retracted);
                 channel.announce_cancel(&tag);
             }
         }

@@ -88,8 +88,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `AccessRefused` for the default exchange; `InvalidName` or `LimitExceeded` for what could not
-    /// have been bound; `Closed`.
+    /// `AccessRefused` for the default exchange; `InvalidName` or `LimitExceeded` for what could
+    /// not have been bound; `Closed`.
     pub fn unbind(&self, from: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<()> {
         self.remove_binding(&from.into(), &key.into())
     }

@@ -28,6 +28,7 @@ mod lease;
 mod limits;
 mod mailbox;
 mod method;
+mod outbox;
 mod outlet;
 mod plan;
 mod progress;

@@ -169,6 +169,30 @@ fn an_argument_of_the_wrong_type_fails() {
     }
 }
 
+/// The recordings would come out the same if these were left out on the way to the broker.
+#[test]
+fn arguments_that_no_recording_shows_are_played() {
+    let text = r#"{"name":"a/b","steps":[
+        {"op":"exchange_declare","exchange":"x","auto_delete":true,"expect":{"ok":{}}},
+        {"op":"exchange_bind","destination":"amq.direct","source":"x","arguments":{"n":1},
+            "expect":{"ok":{}}},
+        {"op":"exchange_unbind","destination":"amq.direct","source":"x","arguments":{"n":2},
+            "expect":{"ok":{}}},
+        {"op":"exchange_declare","exchange":"x","passive":true,"expect":{"ok":{}}},
+        {"op":"exchange_unbind","destination":"amq.direct","source":"x","arguments":{"n":1},
+            "expect":{"ok":{}}},
+        {"op":"exchange_declare","exchange":"x","passive":true,"expect":{"error":
+            {"scope":"channel","code":404,"text":"NOT_FOUND - no exchange 'x' in vhost '/'"}}},
+        {"op":"open_channel","expect":{"ok":{}}},
+        {"op":"queue_declare","queue":"q","nowait":true,"expect":{"ok":{}}},
+        {"op":"publish","routing_key":"q","expect":{"ok":{}}},
+        {"op":"queue_delete","queue":"q","if_empty":true,"expect":{"error":
+            {"scope":"channel","code":406,
+                "text":"PRECONDITION_FAILED - queue 'q' in vhost '/' not empty"}}}
+    ]}"#;
+    assert_eq!(play(&[case(text)])[0].to_string(), "PASS a/b");
+}
+
 #[test]
 fn unordered_deliveries_have_no_tags_and_confirms_are_single() {
     let text = r#"{"name":"a/b","steps":[
