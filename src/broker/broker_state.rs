@@ -128,6 +128,7 @@ impl BrokerState {
         let removed = self.state.lock().vhosts.remove(name);
         let vhost = removed.ok_or_else(|| vhost_not_found(name))?;
         vhost.close();
+        self.context.room.made();
         for connection in self.connections() {
             if Arc::ptr_eq(&connection.vhost, &vhost) {
                 connection.close(Some(&vhost_not_found(name)));
@@ -200,6 +201,8 @@ impl BrokerState {
         for vhost in &vhosts {
             vhost.close();
         }
+        // Whoever waits for room learns that none will come.
+        self.context.room.made();
         for connection in self.connections() {
             connection.close(Some(&Error::closed()));
         }

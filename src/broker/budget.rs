@@ -36,9 +36,10 @@ impl Budget {
     }
 
     /// Whether so many bytes more would fit now. Publishers that ask at the same time may all be
-    /// told yes: together they can pass the bound by one publish each.
+    /// told yes: together they can pass the bound by one publish each. Nothing always fits, also
+    /// while the bound is passed.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
-        self.drawn.load(Ordering::SeqCst).saturating_add(bytes) <= self.max
+        bytes == 0 || self.drawn.load(Ordering::SeqCst).saturating_add(bytes) <= self.max
     }
 
     /// The accounted bytes, up to three steps per queue more than they hold.

@@ -253,7 +253,7 @@ impl QueueCell {
     }
 
     /// See [`QueueCore::check_invariants`].
-    #[cfg(any(test, fuzzing))]
+    #[cfg(all(test, loom))]
     pub(crate) fn check_invariants(&self) {
         self.state.lock().core.check_invariants();
     }

@@ -263,7 +263,9 @@ impl ChannelState {
                 .chain(state.tags.iter().map(|outstanding| &outstanding.cell))
                 .cloned()
                 .collect();
-            cells.sort_unstable_by_key(|cell| cell.slot());
+            // By name, so that the same always happens. Of one name there may be several, of which
+            // all but one are deleted.
+            cells.sort_unstable_by(|a, b| (&a.name, a.slot()).cmp(&(&b.name, b.slot())));
             cells.dedup_by(|a, b| Arc::ptr_eq(a, b));
             Remains {
                 consumers,

@@ -53,6 +53,14 @@ impl Source {
         }
     }
 
+    /// The exchange that bindings start from; none start from the default one.
+    pub(crate) fn target(&self) -> Option<Target> {
+        match self {
+            Self::Default => None,
+            Self::Exchange(exchange) => Some(Target::Exchange(Arc::clone(exchange))),
+        }
+    }
+
     /// Messages are not published to internal exchanges.
     pub(crate) fn check_accepts(&self, vhost: &VhostState) -> Result<(), Error> {
         match self {

@@ -192,6 +192,7 @@ impl VhostState {
         Ok(self.queues.find(&name).expect("what exists has a cell"))
     }
 
+    /// Binds by name. Those of `ends` that handles stand for have to be there still.
     pub(crate) fn bind(
         &self,
         source: &str,
@@ -199,6 +200,7 @@ impl VhostState {
         key: &str,
         arguments: &Table,
         actor: Option<OwnerId>,
+        ends: &[Target],
     ) -> Result<()> {
         self.check_open()?;
         self.check_table(arguments)?;
@@ -207,6 +209,9 @@ impl VhostState {
         let mut changes = Vec::new();
         let ended = {
             let mut topology = self.topology.lock();
+            if let Some(gone) = ends.iter().find(|end| !self.has(end)) {
+                return Err(self.error(TopologyError::NotFound(gone.endpoint())));
+            }
             let bindings = topology.binding_count();
             self.check_count("bindings", self.context.limits.bindings, bindings, true)?;
             topology.bind(actor, spec, &mut changes).map_err(|error| self.error(error))?;
@@ -216,6 +221,8 @@ impl VhostState {
         Ok(())
     }
 
+    /// Unbinds by name. If one of `ends`, that handles stand for, is not there any more, then its
+    /// bindings are not either.
     pub(crate) fn unbind(
         &self,
         source: &str,
@@ -223,6 +230,7 @@ impl VhostState {
         key: &str,
         arguments: &Table,
         actor: Option<OwnerId>,
+        ends: &[Target],
     ) -> Result<()> {
         self.check_table(arguments)?;
         let spec = BindingSpec::new(Name::from(source), destination, Name::from(key), arguments)
@@ -230,6 +238,9 @@ impl VhostState {
         let mut changes = Vec::new();
         let ended = {
             let mut topology = self.topology.lock();
+            if !ends.iter().all(|end| self.has(end)) {
+                return Ok(());
+            }
             topology.unbind(actor, &spec, &mut changes).map_err(|error| self.error(error))?;
             self.apply(changes)
         };
@@ -435,6 +446,18 @@ impl VhostState {
             cell.delete();
         }
         ended
+    }
+
+    /// Whether this very entity is there: not deleted, and not of another virtual host.
+    fn has(&self, target: &Target) -> bool {
+        match target {
+            Target::Exchange(cell) => {
+                self.exchanges.find(&cell.name).is_some_and(|found| Arc::ptr_eq(&found, cell))
+            }
+            Target::Queue(cell) => {
+                self.queues.find(&cell.name).is_some_and(|found| Arc::ptr_eq(&found, cell))
+            }
+        }
     }
 
     fn target(&self, endpoint: &Endpoint) -> Target {

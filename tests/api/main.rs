@@ -1,5 +1,15 @@
 //! The handle tier, by noun, as a user of the crate sees it.
+#![allow(clippy::disallowed_methods, reason = "tests start threads")]
 
 mod channel;
 mod closing;
+mod consumer;
 mod day_one;
+mod delivery;
+mod exchange;
+mod last_words;
+mod publisher;
+mod queue;
+mod task;
+mod transaction;
+mod watchdog;

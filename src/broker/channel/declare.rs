@@ -63,7 +63,7 @@ impl Channel {
     pub fn exchange_bind(&self, of: ExchangeBind<'_>) -> Result<()> {
         self.run(|| {
             let to = Endpoint::Exchange(Name::from(of.destination));
-            self.vhost().bind(of.source, to, of.routing_key, &of.arguments, Some(self.owner()))
+            self.vhost().bind(of.source, to, of.routing_key, &of.arguments, Some(self.owner()), &[])
         })
     }
 
@@ -75,7 +75,14 @@ impl Channel {
     pub fn exchange_unbind(&self, of: ExchangeBind<'_>) -> Result<()> {
         self.run(|| {
             let to = Endpoint::Exchange(Name::from(of.destination));
-            self.vhost().unbind(of.source, to, of.routing_key, &of.arguments, Some(self.owner()))
+            self.vhost().unbind(
+                of.source,
+                to,
+                of.routing_key,
+                &of.arguments,
+                Some(self.owner()),
+                &[],
+            )
         })
     }
 
@@ -130,7 +137,7 @@ impl Channel {
         self.run(|| {
             let (queue, key) = self.queue_and_key(of.queue, of.routing_key)?;
             let to = Endpoint::Queue(queue);
-            self.vhost().bind(of.exchange, to, &key, &of.arguments, Some(self.owner()))
+            self.vhost().bind(of.exchange, to, &key, &of.arguments, Some(self.owner()), &[])
         })
     }
 
@@ -143,7 +150,7 @@ impl Channel {
         self.run(|| {
             let (queue, key) = self.queue_and_key(of.queue, of.routing_key)?;
             let to = Endpoint::Queue(queue);
-            self.vhost().unbind(of.exchange, to, &key, &of.arguments, Some(self.owner()))
+            self.vhost().unbind(of.exchange, to, &key, &of.arguments, Some(self.owner()), &[])
         })
     }
 

@@ -198,12 +198,12 @@ impl Reference {
     ) -> Result<Vec<usize>, DeleteRefused> {
         let consumers: Vec<usize> = self.present().collect();
         let is_due = self.expiry_ms().is_some_and(|expiry| expiry <= now_ms);
+        if conditions.empty && self.head().is_some() {
+            return Err(DeleteRefused::NotEmpty);
+        }
         if conditions.expired_by.is_some() && !is_due || conditions.unused && !consumers.is_empty()
         {
             return Err(DeleteRefused::InUse);
-        }
-        if conditions.empty && self.head().is_some() {
-            return Err(DeleteRefused::NotEmpty);
         }
         for message in &mut self.messages {
             if !matches!(message.place, Place::Gone(_)) {
