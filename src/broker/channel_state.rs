@@ -9,7 +9,7 @@
 //! taken the consumer off the queue.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Weak},
     task::{Context as TaskContext, Poll},
 };
@@ -330,9 +330,16 @@ impl ChannelState {
         self.wake();
     }
 
-    /// Notes a consumer. Called under the lock of its queue, before its first delivery.
-    pub(crate) fn add_consumer(&self, tag: &Name, consumer: ChannelConsumer) {
-        self.state.lock().consumers.insert(tag.clone(), consumer);
+    /// Notes a consumer, and says whether its tag was free. Called under the lock of its queue,
+    /// before its first delivery.
+    pub(crate) fn add_consumer(&self, tag: &Name, consumer: ChannelConsumer) -> bool {
+        match self.state.lock().consumers.entry(tag.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(consumer);
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
     }
 
     pub(crate) fn remove_consumer(&self, tag: &str) -> Option<ChannelConsumer> {

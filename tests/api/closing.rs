@@ -1,5 +1,7 @@
 //! What closing a connection leaves behind, also while other threads are at work on it.
 
+use std::sync::Barrier;
+
 use leveret::{
     Broker, ConnectOptions, Connection, Consume, Get, Message, Publish, QueueDeclare, Result,
 };
@@ -51,6 +53,32 @@ fn a_method_that_races_with_the_close_leaves_nothing_behind() -> Result<()> {
         let stats = queue.stats();
         assert_eq!((stats.ready, stats.unacked, stats.consumers), (1, 0, 0));
         assert!(broker.queue("mine").is_err(), "an exclusive queue goes with its connection");
+    }
+    Ok(())
+}
+
+#[test]
+fn two_threads_that_ask_for_one_tag_leave_no_consumer_behind() -> Result<()> {
+    let broker = Broker::new();
+    let keeper = connect(&broker)?;
+    keeper.open_channel()?.queue_declare(declare("q"))?;
+    let queue = broker.queue("q")?;
+    for _ in 0..2_000 {
+        let connection = connect(&broker)?;
+        let channel = connection.open_channel()?;
+        let of = || Consume { queue: "q", consumer_tag: "t", ..Consume::default() };
+        let begin = Barrier::new(2);
+        let consumes = || {
+            begin.wait();
+            channel.basic_consume(of()).is_ok()
+        };
+        std::thread::scope(|scope| {
+            let other = scope.spawn(consumes);
+            let both = consumes() && other.join().unwrap_or(true);
+            assert!(!both, "a tag stands for one consumer");
+        });
+        drop(connection);
+        assert_eq!(queue.stats().consumers, 0);
     }
     Ok(())
 }

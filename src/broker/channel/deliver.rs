@@ -85,9 +85,18 @@ impl Channel {
                 cell: Arc::downgrade(&cell),
             });
             let noted = Arc::clone(&cell);
-            let started = |id| self.state.add_consumer(&tag, ChannelConsumer { cell: noted, id });
-            cell.consume(terms, outlet, started)
+            let mut is_noted = false;
+            let started = |id| {
+                is_noted = self.state.add_consumer(&tag, ChannelConsumer { cell: noted, id });
+            };
+            let id = cell
+                .consume(terms, outlet, started)
                 .map_err(|refused| refusal::consume(refused, &cell, vhost))?;
+            // Another thread has begun to use the tag meanwhile.
+            if !is_noted {
+                cell.withdraw(&[id], Settlement::Requeue, Vec::new);
+                return Err(duplicate_tag(&tag));
+            }
             // Closed by another thread meanwhile: whoever closed it may not have seen the consumer.
             if let Err(closed) = self.state.check_open() {
                 self.end_consumer(&tag);
@@ -232,11 +241,14 @@ impl Channel {
         }
         bounds::check_name(Entity::Consumer, asked)?;
         if self.state.has_consumer(asked) {
-            let kind = ErrorKind::DuplicateConsumerTag { consumer_tag: Name::from(asked) };
-            return Err(Error::plain(kind));
+            return Err(duplicate_tag(asked));
         }
         Ok(Name::from(asked))
     }
+}
+
+fn duplicate_tag(tag: &str) -> Error {
+    Error::plain(ErrorKind::DuplicateConsumerTag { consumer_tag: Name::from(tag) })
 }
 
 fn ack_mode(auto_ack: bool) -> AckMode {

@@ -28,11 +28,11 @@ pub(crate) struct Transaction {
     pub(crate) settlements: Vec<(End, Vec<(u64, Outstanding)>)>,
 }
 
-/// A message, and the queues that it goes to in this order.
+/// A message, and the names of the queues that it goes to, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Publish {
     pub(crate) content: u32,
-    pub(crate) stores: Vec<usize>,
+    pub(crate) queues: Vec<usize>,
     pub(crate) mandatory: bool,
 }
 
@@ -50,12 +50,14 @@ pub(crate) struct Channel {
     /// By tag: the queue, and which consumer of it.
     pub(crate) consumers: BTreeMap<u8, (usize, usize)>,
     pub(crate) events: Vec<Seen>,
+    /// Whether it is being closed, and takes nothing any more.
+    pub(crate) is_closed: bool,
 }
 
 impl Channel {
     /// Whether a delivery from this queue fits the window.
     pub(crate) fn try_take(&mut self, store: usize, auto_ack: bool) -> bool {
-        if self.window > 0 && self.taken >= self.window {
+        if self.is_closed || self.window > 0 && self.taken >= self.window {
             if !self.refused.contains(&store) {
                 self.refused.push(store);
             }

@@ -59,7 +59,6 @@ pub(crate) struct Store {
     pub(crate) name: usize,
     /// The connection that it belongs to.
     pub(crate) owner: Option<usize>,
-    pub(crate) is_deleted: bool,
     /// Those that are not gone, in order.
     pub(crate) messages: Vec<Message>,
     pub(crate) consumers: Vec<Consumer>,
@@ -129,7 +128,6 @@ impl Store {
 
     /// The consumers that were there, oldest first.
     pub(crate) fn delete(&mut self) -> Vec<Consumer> {
-        self.is_deleted = true;
         self.gone.deleted += self.messages.len() as u64;
         self.messages.clear();
         self.turns.clear();

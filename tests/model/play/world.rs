@@ -76,7 +76,7 @@ impl World {
             }
             Some(_) => return Vec::new(),
         };
-        names.into_iter().filter_map(|queue| self.names[queue]).collect()
+        names.into_iter().filter(|queue| self.names[*queue].is_some()).collect()
     }
 
     /// Does a step. `order` is in which a message reaches its queues, which nothing promises.
@@ -123,7 +123,7 @@ impl World {
             Call::Bind(binding) => self.bind(channel, binding),
             Call::Cancel { consumer } => Ok(self.cancel(channel, consumer)),
             Call::CloseChannel => {
-                self.close(channel, None);
+                self.close(&[channel], None);
                 Ok(Answer::Done)
             }
             Call::CloseConnection => {
@@ -170,13 +170,12 @@ impl World {
                 let store = self.find(channel, queue)?;
                 Ok(Answer::Count(self.stores[store].purge()))
             }
-            Call::Qos { count, global: false } => {
-                self.channels[channel].prefetch = count;
-                Ok(Answer::Done)
-            }
-            Call::Qos { count, global: true } => {
-                self.channels[channel].window = count;
-                let refused = std::mem::take(&mut self.channels[channel].refused);
+            Call::Qos { count, global } => {
+                let of = &mut self.channels[channel];
+                // The limit of a consumer lifts that of the channel.
+                of.window = if global { count } else { 0 };
+                of.prefetch = if global { of.prefetch } else { count };
+                let refused = std::mem::take(&mut of.refused);
                 self.resume(&refused);
                 Ok(Answer::Done)
             }
@@ -255,7 +254,8 @@ impl World {
     fn delete_store(&mut self, store: usize) {
         let queue = self.stores[store].name;
         self.names[queue] = None;
-        let consumers = self.stores[store].delete();
+        let mut consumers = self.stores[store].delete();
+        consumers.sort_by_key(|consumer| consumer.tag);
         self.forget(|binding| binding.to == Endpoint::Queue(queue));
         for Consumer { channel, tag, .. } in consumers {
             let channel = &mut self.channels[channel];
@@ -282,14 +282,14 @@ impl World {
         channel: usize,
         exchange: Option<usize>,
         mandatory: bool,
-        stores: &[usize],
+        queues: &[usize],
     ) -> Result<Answer, Refusal> {
         let content = self.published;
         self.published += 1;
         if exchange.is_some_and(|exchange| !self.exchanges[exchange]) {
             return Err(NOT_FOUND);
         }
-        let publish = Publish { content, stores: stores.to_vec(), mandatory };
+        let publish = Publish { content, queues: queues.to_vec(), mandatory };
         if let Mode::Tx(transaction) = &mut self.channels[channel].mode {
             transaction.publishes.push(publish);
             return Ok(Answer::Number(None));
@@ -304,11 +304,11 @@ impl World {
 
     fn enqueue(&mut self, channel: usize, publish: &Publish) {
         let mut is_taken = false;
-        for store in &publish.stores {
-            if !self.stores[*store].is_deleted {
+        for queue in &publish.queues {
+            if let Some(store) = self.names[*queue] {
                 is_taken = true;
-                self.stores[*store].push(publish.content);
-                self.dispatch(*store);
+                self.stores[store].push(publish.content);
+                self.dispatch(store);
             }
         }
         if publish.mandatory && !is_taken {
@@ -471,30 +471,47 @@ impl World {
         if refusal.closes_connection {
             self.close_connection(channel, Some(refusal.code));
         } else {
-            self.close(channel, Some(refusal.code));
+            self.close(&[channel], Some(refusal.code));
         }
     }
 
-    /// What it had goes back, one queue after the other in the order of their names.
-    fn close(&mut self, channel: usize, code: Option<u16>) {
-        let of = std::mem::take(&mut self.channels[channel]);
-        let mut events = of.events;
-        events.retain(|event| !matches!(event, Seen::Deliver { .. }));
-        events.extend(code.map(Seen::Closed));
-        self.channels[channel].events = events;
-        let mut outstanding = of.outstanding;
-        if let Mode::Tx(transaction) = of.mode {
-            outstanding
-                .extend(transaction.settlements.into_iter().flat_map(|(_, settled)| settled));
+    /// What they had goes back, one queue after the other in the order of their names. None of
+    /// them gets what another one returns.
+    fn close(&mut self, channels: &[usize], code: Option<u16>) {
+        let mut remains = Vec::new();
+        for channel in channels {
+            let mut of = std::mem::take(&mut self.channels[*channel]);
+            let events = &mut self.channels[*channel].events;
+            events.append(&mut of.events);
+            events.retain(|event| !matches!(event, Seen::Deliver { .. }));
+            events.extend(code.map(Seen::Closed));
+            self.channels[*channel].is_closed = true;
+            remains.push(of);
+        }
+        for channel in remains {
+            self.withdraw(channel);
+        }
+        for channel in channels {
+            let events = std::mem::take(&mut self.channels[*channel].events);
+            self.channels[*channel] = Channel { events, ..Channel::default() };
+        }
+    }
+
+    fn withdraw(&mut self, channel: Channel) {
+        let mut outstanding = channel.outstanding;
+        if let Mode::Tx(transaction) = channel.mode {
+            let settlements = transaction.settlements.into_iter();
+            outstanding.extend(settlements.flat_map(|(_, settled)| settled));
         }
         let outstanding: Vec<_> = outstanding.into_iter().collect();
         for store in self.names.into_iter().flatten() {
-            let consumers: Vec<_> =
-                of.consumers.values().filter(|(consumed, _)| *consumed == store).collect();
-            if consumers.is_empty() && outstanding.iter().all(|(_, of)| of.store != store) {
-                continue;
-            }
-            for (_, consumer) in &consumers {
+            let consumers: Vec<usize> = channel
+                .consumers
+                .values()
+                .filter(|(consumed, _)| *consumed == store)
+                .map(|(_, consumer)| *consumer)
+                .collect();
+            for consumer in &consumers {
                 self.stores[store].remove_consumer(*consumer);
             }
             self.settle_of(store, &outstanding, End::Requeue);
@@ -507,9 +524,9 @@ impl World {
 
     fn close_connection(&mut self, channel: usize, code: Option<u16>) {
         let connection = connection_of(channel);
-        for channel in (0..CHANNELS).filter(|channel| connection_of(*channel) == connection) {
-            self.close(channel, code);
-        }
+        let channels: Vec<usize> =
+            (0..CHANNELS).filter(|channel| connection_of(*channel) == connection).collect();
+        self.close(&channels, code);
         let store = self.names[EXCLUSIVE_QUEUE];
         if let Some(store) = store.filter(|store| self.stores[*store].owner == Some(connection)) {
             self.delete_store(store);
