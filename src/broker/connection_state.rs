@@ -38,6 +38,8 @@ pub(crate) struct ConnectionState {
 struct State {
     channels: BTreeMap<u16, Arc<ChannelState>>,
     is_closed: bool,
+    /// Whether closing is done, so that no more events arise.
+    is_over: bool,
     error: Option<Error>,
     /// Whether the closing error is still to be taken as an event.
     announces: bool,
@@ -69,8 +71,13 @@ struct SignalState {
 impl ConnectionState {
     pub(crate) fn new(vhost: Arc<VhostState>, user: Name, cancel_notify: CancelNotify) -> Self {
         let owner = OwnerId(vhost.context.next_number());
-        let state =
-            State { channels: BTreeMap::new(), is_closed: false, error: None, announces: false };
+        let state = State {
+            channels: BTreeMap::new(),
+            is_closed: false,
+            is_over: false,
+            error: None,
+            announces: false,
+        };
         Self {
             vhost,
             owner,
@@ -135,6 +142,7 @@ impl ConnectionState {
             self.close_channel(&channel, error.cloned());
         }
         self.vhost.delete_queues_of(self.owner);
+        self.state.lock().is_over = true;
         self.signal.wake();
     }
 
@@ -168,8 +176,9 @@ impl ConnectionState {
         self.state.lock().error.clone()
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state.lock().is_closed
+    /// Whether it is closed with all its channels: no more events arise then.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.lock().is_over
     }
 
     /// The channel with the oldest event.

@@ -39,9 +39,14 @@ impl Progress {
 
     /// A step is made. Runs other people's wakers, so no lock may be held.
     pub(crate) fn made(&self) {
-        if self.interested.load(Ordering::SeqCst) == 0 {
-            return;
+        if self.interested.load(Ordering::SeqCst) > 0 {
+            self.tell_all();
         }
+    }
+
+    /// Has everyone look again, also who is only about to wait: for what is not ordered with
+    /// `interested`. Runs other people's wakers, so no lock may be held.
+    pub(crate) fn tell_all(&self) {
         let wakers = {
             let mut state = self.state.lock();
             state.steps += 1;
