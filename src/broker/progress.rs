@@ -1,14 +1,14 @@
 //! How whoever waits for something of the whole broker learns that it may have happened.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    task::Waker,
-};
+use std::task::Waker;
 
 use super::waiting::Waiting;
 use crate::{
     clock::HostDeadline,
-    sync::{Condvar, Mutex, Rank},
+    sync::{
+        Condvar, Mutex, Rank,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Counts steps towards something that threads and tasks wait for. While nobody does, a step costs
