@@ -91,9 +91,9 @@ impl ConnectionState {
     /// Opens a channel under the lowest number that is free.
     pub(crate) fn open_channel(&self) -> Result<Arc<ChannelState>> {
         self.vhost.check_open()?;
-        self.check_open()?;
         let limits = &self.vhost.context.limits;
         let mut state = self.state.lock();
+        state.check_open()?;
         let number = (1..=limits.channels).find(|number| !state.channels.contains_key(number));
         let Some(number) = number else {
             let max = u64::from(limits.channels);
@@ -126,7 +126,8 @@ impl ConnectionState {
         }
     }
 
-    /// Closes the connection with all its channels, and deletes its exclusive queues.
+    /// Closes the connection with all its channels, and deletes its exclusive queues. All channels
+    /// are closed before the first gives anything back, so that none gets what another returns.
     pub(crate) fn close(&self, error: Option<&Error>) {
         let channels: Vec<_> = {
             let mut state = self.state.lock();
@@ -138,8 +139,12 @@ impl ConnectionState {
             state.announces = error.is_some();
             state.channels.values().cloned().collect()
         };
-        for channel in channels {
-            self.close_channel(&channel, error.cloned());
+        let closed: Vec<_> = channels
+            .iter()
+            .filter_map(|channel| Some((channel, channel.close(error.cloned())?)))
+            .collect();
+        for (channel, remains) in &closed {
+            self.withdraw(channel, remains);
         }
         self.vhost.delete_queues_of(self.owner);
         self.state.lock().is_over = true;
@@ -164,12 +169,7 @@ impl ConnectionState {
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
-        let state = self.state.lock();
-        match (&state.error, state.is_closed) {
-            (Some(error), true) => Err(error.clone()),
-            (None, true) => Err(Error::closed()),
-            (_, false) => Ok(()),
-        }
+        self.state.lock().check_open()
     }
 
     pub(crate) fn error(&self) -> Option<Error> {
@@ -212,6 +212,16 @@ impl ConnectionState {
         }
         if let Some(address) = &remains.reply_address {
             drop(self.vhost.replies.remove(address));
+        }
+    }
+}
+
+impl State {
+    fn check_open(&self) -> Result<()> {
+        match (&self.error, self.is_closed) {
+            (Some(error), true) => Err(error.clone()),
+            (None, true) => Err(Error::closed()),
+            (_, false) => Ok(()),
         }
     }
 }

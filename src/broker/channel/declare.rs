@@ -102,7 +102,13 @@ impl Channel {
                     owner: of.exclusive.then_some(self.connection.owner),
                     arguments: of.arguments,
                 };
-                self.vhost().declare_queue(of.queue, declaration)?
+                let cell = self.vhost().declare_queue(of.queue, declaration)?;
+                // Closed by another thread meanwhile: its queues are gone, but maybe not this one.
+                if let Err(closed) = self.connection.check_open() {
+                    self.vhost().delete_queues_of(self.owner());
+                    return Err(closed);
+                }
+                cell
             };
             self.memory.lock().last_queue = Some(cell.name.clone());
             let snapshot = cell.snapshot();

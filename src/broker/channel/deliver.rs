@@ -87,6 +87,11 @@ impl Channel {
             let started = |id| self.state.add_consumer(&tag, ChannelConsumer { cell: noted, id });
             cell.consume(terms, outlet, started)
                 .map_err(|refused| refusal::consume(refused, &cell, vhost))?;
+            // Closed by another thread meanwhile: whoever closed it may not have seen the consumer.
+            if let Err(closed) = self.state.check_open() {
+                self.end_consumer(&tag);
+                return Err(closed);
+            }
             Ok(tag.clone())
         })
     }
@@ -101,10 +106,8 @@ impl Channel {
             // The consumer of replies may have the tag of another one, and goes first.
             if let Some(address) = self.state.remove_reply_consumer(consumer_tag) {
                 drop(self.vhost().replies.remove(&address));
-            } else if let Some(ChannelConsumer { cell, id }) =
-                self.state.remove_consumer(consumer_tag)
-            {
-                cell.withdraw(&[id], Settlement::Requeue, Vec::new);
+            } else {
+                self.end_consumer(consumer_tag);
             }
             Ok(())
         })
@@ -122,7 +125,13 @@ impl Channel {
                 return Ok(None);
             };
             let outstanding = key.map(|key| (Arc::clone(&cell), key));
-            Ok(Some(self.state.push_got(&message, outstanding, ready)))
+            let got = self.state.push_got(&message, outstanding, ready);
+            // Closed by another thread meanwhile: whoever closed it may not have seen the message.
+            if let Err(closed) = self.state.check_open() {
+                cell.withdraw(&[], Settlement::Requeue, || self.state.take_of(&cell));
+                return Err(closed);
+            }
+            Ok(Some(got))
         })
     }
 
@@ -169,6 +178,12 @@ impl Channel {
         })
     }
 
+    fn end_consumer(&self, tag: &str) {
+        if let Some(ChannelConsumer { cell, id }) = self.state.remove_consumer(tag) {
+            cell.withdraw(&[id], Settlement::Requeue, Vec::new);
+        }
+    }
+
     fn settle(&self, tag: DeliveryTag, multiple: bool, settlement: Settlement) -> Result<()> {
         self.run(|| {
             let tx_steps_max = self.vhost().context.limits.transaction_steps;
@@ -188,7 +203,9 @@ impl Channel {
             .set_reply_consumer(&tag, address.clone())
             .map_err(|_| direct_reply(DirectReplyFault::AlreadyConsuming))?;
         let slot = ReplySlot::Channel(Arc::downgrade(&self.state), tag.clone());
-        vhost.replies.insert(address, Arc::new(slot));
+        vhost.replies.insert(address.clone(), Arc::new(slot));
+        // Closed by another thread meanwhile: whoever closed it may not have seen the address.
+        self.state.check_open().inspect_err(|_| drop(vhost.replies.remove(&address)))?;
         Ok(tag)
     }
 

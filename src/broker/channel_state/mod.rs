@@ -11,7 +11,7 @@
 mod settling;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Weak},
     task::{Context as TaskContext, Poll},
 };
@@ -98,7 +98,8 @@ struct State {
     window: Window,
     /// Queues that found no credit here. Invariant: no two are the same.
     blocked: Resumed,
-    consumers: HashMap<Name, ChannelConsumer>,
+    /// By tag, so that whatever ends several of them does so in the order of their tags.
+    consumers: BTreeMap<Name, ChannelConsumer>,
     reply: Option<ReplyConsumer>,
     mode: Mode,
     waiting: Waiting,
@@ -132,7 +133,7 @@ impl ChannelState {
             tags: Tags::new(),
             window: Window::default(),
             blocked: Vec::new(),
-            consumers: HashMap::new(),
+            consumers: BTreeMap::new(),
             reply: None,
             mode: Mode::Plain,
             waiting: Waiting::default(),
@@ -256,14 +257,14 @@ impl ChannelState {
                 }
             };
             state.tags.restore(buffer.settled().cloned());
-            let consumers: Vec<_> = state.consumers.drain().map(|(_, consumer)| consumer).collect();
+            let consumers: Vec<_> = std::mem::take(&mut state.consumers).into_values().collect();
             let mut cells: Vec<_> = consumers
                 .iter()
                 .map(|consumer| &consumer.cell)
                 .chain(state.tags.iter().map(|outstanding| &outstanding.cell))
                 .cloned()
                 .collect();
-            cells.sort_unstable_by_key(Arc::as_ptr);
+            cells.sort_unstable_by_key(|cell| cell.slot());
             cells.dedup_by(|a, b| Arc::ptr_eq(a, b));
             Remains {
                 consumers,
@@ -314,9 +315,9 @@ impl ChannelState {
 
     // ----- consumers
 
-    /// Takes out all consumers, to be ended.
-    pub(crate) fn take_consumers(&self) -> Vec<(Name, ChannelConsumer)> {
-        self.state.lock().consumers.drain().collect()
+    /// Takes out all consumers, to be ended, in the order of their tags.
+    pub(crate) fn take_consumers(&self) -> BTreeMap<Name, ChannelConsumer> {
+        std::mem::take(&mut self.state.lock().consumers)
     }
 
     /// Tells that a consumer has ended, if the client wants to know.
