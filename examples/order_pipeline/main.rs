@@ -42,9 +42,6 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How long the backlog may stand still before the program gives up on it.
 const STANDSTILL_MAX: Duration = Duration::from_secs(30);
 
-/// How often the backlogs are looked at.
-const GLANCE: Duration = Duration::from_millis(2);
-
 fn main() -> ExitCode {
     let settings = match arguments::parse(std::env::args().skip(1)) {
         Ok(Some(settings)) => settings,
@@ -115,33 +112,25 @@ struct Progress {
     finished_after: Duration,
 }
 
-/// Watches the queues until they are empty, or nothing moves any more.
+/// Waits at each queue until it is empty, or nothing moves any more.
 fn wait_until_through(services: &[Service]) -> Vec<Progress> {
     let start = Instant::now();
-    let observe = |service: &Service| Progress {
-        backlog: backlog(&service.queue),
-        finished_after: Duration::ZERO,
-    };
-    let mut progress: Vec<_> = services.iter().map(observe).collect();
-    let mut last_move = (start, 0);
-    loop {
-        let mut settled = 0;
-        let mut is_through = true;
-        for (service, progress) in services.iter().zip(&mut progress) {
-            settled += service.queue.stats().acked;
-            if backlog(&service.queue) > 0 {
-                is_through = false;
-                progress.finished_after = start.elapsed();
-            }
-        }
-        if settled > last_move.1 {
-            last_move = (Instant::now(), settled);
-        }
-        if is_through || last_move.0.elapsed() > STANDSTILL_MAX {
-            return progress;
-        }
-        thread::sleep(GLANCE);
+    thread::scope(|scope| {
+        let waits: Vec<_> = services
+            .iter()
+            .map(|service| scope.spawn(move || wait_until_empty(&service.queue, start)))
+            .collect();
+        waits.into_iter().map(|wait| wait.join().expect("waiting does not panic")).collect()
+    })
+}
+
+fn wait_until_empty(queue: &Queue, start: Instant) -> Progress {
+    let backlog = backlog(queue);
+    let mut settled = 0;
+    while !queue.wait_empty(STANDSTILL_MAX) && queue.stats().acked > settled {
+        settled = queue.stats().acked;
     }
+    Progress { backlog, finished_after: start.elapsed() }
 }
 
 fn backlog(queue: &Queue) -> u64 {

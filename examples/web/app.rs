@@ -1,9 +1,6 @@
 //! The application: its broker, its workers and its routes.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -16,9 +13,6 @@ use serde::{Deserialize, Serialize};
 
 /// How long a client waits for a quote.
 const QUOTE_TIME: Duration = Duration::from_secs(5);
-
-/// How often a server on its way down looks whether its queues are empty.
-const GLANCE: Duration = Duration::from_millis(2);
 
 /// Cloned into each handler; all of it is handles.
 #[derive(Clone)]
@@ -112,18 +106,13 @@ impl App {
         events.map(|service| service.workers.report().acked).sum()
     }
 
-    /// Waits until the queues are empty, at most so long. The broker keeps everything in memory,
-    /// so what is left when it closes is lost.
-    #[expect(clippy::disallowed_methods, reason = "a server's patience is in real time")]
+    /// Waits until the queues are empty, at most so long at each. The broker keeps everything in
+    /// memory, so what is left when it closes is lost.
     pub(crate) async fn drain(&self, within: Duration) {
-        let start = Instant::now();
-        let is_busy = |service: &Service| {
-            let stats = service.queue.stats();
-            stats.ready + stats.unacked > 0
-        };
-        while self.services.iter().any(is_busy) && start.elapsed() < within {
-            tokio::time::sleep(GLANCE).await;
-        }
+        let queues: Vec<_> = self.services.iter().map(|service| service.queue.clone()).collect();
+        let wait = move || queues.iter().all(|queue| queue.wait_empty(within));
+        // What could not be handled in time shows in the report of the broker's end.
+        let _ = tokio::task::spawn_blocking(wait).await;
     }
 }
 

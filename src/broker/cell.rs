@@ -327,7 +327,7 @@ impl Aftermath {
         if self.made_room {
             cell.context.room.made();
         }
-        cell.context.made_progress();
+        cell.context.progress.made();
         for wake in self.wakes {
             wake.wake();
         }

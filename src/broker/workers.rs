@@ -193,7 +193,7 @@ impl Pool {
             self.state.lock().running += 1;
             self.handle(delivery, handler);
             self.state.lock().running -= 1;
-            self.context.made_progress();
+            self.context.progress.made();
         }
         self.state.lock().alive -= 1;
         self.changed.notify_all();

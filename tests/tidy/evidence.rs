@@ -2,9 +2,9 @@
 //! has its line.
 //!
 //! A code span `a/b.rs::c` means a test `c` in that file, below `src` or below the root. In the
-//! rules, `area/name` means a recorded scenario, which has to be played by the gate; under a
-//! heading that says "not yet" it must not be on the list of those, so that the page is mended
-//! when a feature becomes effective.
+//! rules, `area/name` means a recorded scenario (`derived/name` one that nobody recorded), which
+//! the gate has to require; under a heading that says "not yet" it has to be one that the gate does
+//! not require, so that the page is mended when a feature becomes effective.
 
 use crate::{
     finding::Finding,
@@ -19,8 +19,15 @@ const RULES: &str = "src/guide/semantics.md";
 
 const SCENARIOS: &str = "tests/conformance/scenarios/";
 
-/// The scenarios that the gate plays and lets pass only whole.
-const REQUIRED: &str = "tests/conformance/lists/core.txt";
+/// Scenarios that follow from the rules; all of them have to pass.
+const DERIVED: &str = "tests/conformance/derived/";
+
+/// The lists of scenarios that have to pass.
+const REQUIRED: [&str; 2] =
+    ["tests/conformance/lists/core.txt", "tests/conformance/lists/queue-features.txt"];
+
+/// The list of those among them that wait for a feature.
+const WAITING: &str = "tests/conformance/lists/not-yet.txt";
 
 /// Folders that a page may point into.
 const FOLDERS: [&str; 6] = [".ci/", "benches/", "examples/", "fuzz/", "src/", "tests/"];
@@ -91,8 +98,7 @@ fn fault(project: &Project, page: &Text, span: &Span<'_>) -> Option<String> {
             Some(_) => None,
         };
     }
-    if page.path == RULES && is_scenario(project, text) {
-        let path = format!("{SCENARIOS}{text}.json");
+    if let Some(path) = scenario(project, text).filter(|_| page.path == RULES) {
         if !project.texts.iter().any(|text| text.path == path) {
             return Some(format!("`{text}` is named, but there is no such scenario"));
         }
@@ -113,19 +119,28 @@ fn is_at(path: &str, named: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether a span has the form of a scenario: the name of an area, a slash, and a name.
-fn is_scenario(project: &Project, text: &str) -> bool {
-    let Some((area, name)) = text.split_once('/') else { return false };
+/// Where a scenario lies, if the span has the form of one: the name of an area, a slash, a name.
+fn scenario(project: &Project, text: &str) -> Option<String> {
+    let (area, name) = text.split_once('/')?;
     let is_name = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_';
-    let folder = format!("{SCENARIOS}{area}/");
-    !name.is_empty()
-        && name.chars().all(is_name)
-        && project.texts.iter().any(|text| text.path.starts_with(&folder))
+    let folder = match area {
+        "derived" => DERIVED.to_owned(),
+        _ => format!("{SCENARIOS}{area}/"),
+    };
+    let has_form = !name.is_empty() && name.chars().all(is_name);
+    let is_there = project.texts.iter().any(|text| text.path.starts_with(&folder));
+    (has_form && is_there).then(|| format!("{folder}{name}.json"))
 }
 
 fn is_required(project: &Project, scenario: &str) -> bool {
+    if scenario.starts_with("derived/") {
+        return true;
+    }
     let line = format!("scenarios/{scenario}.json");
-    text(project, REQUIRED).is_some_and(|list| list.text.lines().any(|listed| listed == line))
+    let is_on = |list: &&str| {
+        text(project, list).is_some_and(|list| list.text.lines().any(|listed| listed == line))
+    };
+    REQUIRED.iter().any(&is_on) && !is_on(&WAITING)
 }
 
 /// Whether a file has a function of this name under `#[test]`.
@@ -166,7 +181,8 @@ fn missing_promises(rules: &Text) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    /// A project with one page of rules, two scenarios of which one is required, and one test.
+    /// A project with one page of rules, three scenarios of which one waits for a feature and one
+    /// is on no list, and one test.
     fn project(page: &str) -> Project {
         let text = |path: &str, text: &str| Text { path: path.to_owned(), text: text.to_owned() };
         let promises: Vec<String> = (1..=PROMISES).map(|number| format!("| C{number} |")).collect();
@@ -177,7 +193,11 @@ mod tests {
                 text(RULES, &format!("{page}\n{}\n", promises.join("\n"))),
                 text("tests/conformance/scenarios/area/one.json", "{}"),
                 text("tests/conformance/scenarios/area/two.json", "{}"),
-                text(REQUIRED, "scenarios/area/one.json\n"),
+                text("tests/conformance/scenarios/area/lone.json", "{}"),
+                text("tests/conformance/derived/four.json", "{}"),
+                text(REQUIRED[0], "scenarios/area/one.json\n"),
+                text(REQUIRED[1], "scenarios/area/two.json\n"),
+                text(WAITING, "scenarios/area/two.json\n"),
             ],
         }
     }
@@ -191,7 +211,8 @@ mod tests {
 
     #[test]
     fn what_is_there_may_be_named() {
-        check_page("`a/b.rs::a_fact`, `tests/c.rs::a_fact`, `area/one`, `tests/conformance`", &[]);
+        check_page("`a/b.rs::a_fact`, `tests/c.rs::a_fact`, `tests/conformance`", &[]);
+        check_page("`area/one`, `derived/four`", &[]);
         check_page("`and/or`, `a::b`, `area/One`, `x-queue-type`", &[]);
         check_page("# Not yet\n# This is not yet effective\n`area/two`", &[]);
         check_page("```text\n`area/three`\n```", &[]);
@@ -209,7 +230,9 @@ mod tests {
     #[test]
     fn scenarios_have_to_exist_and_to_pass() {
         check_page("`area/three`", &["`area/three` is named, but there is no such scenario"]);
+        check_page("`derived/one`", &["`derived/one` is named, but there is no such scenario"]);
         check_page("`area/two`", &["`area/two` is named, but nothing requires it to pass"]);
+        check_page("`area/lone`", &["`area/lone` is named, but nothing requires it to pass"]);
         let page = "# Accepted, not yet effective\n`area/one`";
         check_page(page, &["`area/one` passes, so this is effective"]);
     }
