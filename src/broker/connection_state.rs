@@ -155,16 +155,7 @@ impl ConnectionState {
     pub(crate) fn end_consumers(&self) {
         let channels: Vec<_> = self.state.lock().channels.values().cloned().collect();
         for channel in channels {
-            for (tag, ChannelConsumer { cell, id }) in channel.take_consumers() {
-                let mut retracted = Vec::new();
-                cell.withdraw(&[id], Settlement::ReturnUnseen, || {
-                    let (keys, deliveries) = channel.take_untaken_of(&cell);
-                    retracted = deliveries;
-                    keys
-                });
-                drop(retracted);
-                channel.announce_cancel(&tag);
-            }
+            end_consumers_of(&channel);
         }
     }
 
@@ -281,6 +272,20 @@ impl Signal {
             state.waiting.register(waker)
         };
         true
+    }
+}
+
+/// Ends all consumers of a channel. What was not taken from the outbox goes back.
+pub(crate) fn end_consumers_of(channel: &ChannelState) {
+    for (tag, ChannelConsumer { cell, id }) in channel.take_consumers() {
+        let mut retracted = Vec::new();
+        cell.withdraw(&[id], Settlement::ReturnUnseen, || {
+            let (keys, deliveries) = channel.take_untaken_of(&cell);
+            retracted = deliveries;
+            keys
+        });
+        drop(retracted);
+        channel.announce_cancel(&tag);
     }
 }
 

@@ -92,6 +92,8 @@ impl Channel {
                 self.end_consumer(&tag);
                 return Err(closed);
             }
+            // The same for the broker, whose close waits for deliveries that nobody would take.
+            vhost.check_open().inspect_err(|_| connection_state::end_consumers_of(&self.state))?;
             Ok(tag.clone())
         })
     }
