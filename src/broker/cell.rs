@@ -211,8 +211,12 @@ impl QueueCell {
         reason: EndReason,
     ) -> Result<Deletion, DeleteRefused> {
         // The caller holds the topology, so everything that is not the queue's own waits.
-        let (remains, after) = self.with_deferred(|core, _| core.delete(conditions));
-        Ok(Deletion { cell: Arc::clone(self), reason, remains: remains?, after })
+        let (remains, mut after) = self.with_deferred(|core, _| core.delete(conditions));
+        let remains = remains?;
+        // It holds nothing from now on, so what it kept in hand is room for others, too.
+        self.state.lock().allowance.release(&self.context.budget);
+        after.made_room = true;
+        Ok(Deletion { cell: Arc::clone(self), reason, remains, after })
     }
 
     /// Someone uses the queue by declaring it again.
@@ -377,5 +381,22 @@ impl Deletion {
             outlet.end(self.reason);
         }
         self.remains.ready
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::{Broker, Message};
+
+    #[test]
+    fn a_deleted_queue_keeps_no_room_whoever_holds_it() {
+        let broker = Broker::new();
+        let queue = broker.declare_queue("q").declare().unwrap();
+        queue.send(Message::new("x")).unwrap();
+        assert!(broker.memory_bytes() > 0);
+        queue.delete().unwrap();
+        assert_eq!(broker.memory_bytes(), 0);
+        drop(queue);
+        assert_eq!(broker.memory_bytes(), 0, "it is given back once");
     }
 }

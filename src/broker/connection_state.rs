@@ -38,6 +38,8 @@ pub(crate) struct ConnectionState {
 struct State {
     channels: BTreeMap<u16, Arc<ChannelState>>,
     is_closed: bool,
+    /// Whether closing is done, so that no more events arise.
+    is_over: bool,
     error: Option<Error>,
     /// Whether the closing error is still to be taken as an event.
     announces: bool,
@@ -69,8 +71,13 @@ struct SignalState {
 impl ConnectionState {
     pub(crate) fn new(vhost: Arc<VhostState>, user: Name, cancel_notify: CancelNotify) -> Self {
         let owner = OwnerId(vhost.context.next_number());
-        let state =
-            State { channels: BTreeMap::new(), is_closed: false, error: None, announces: false };
+        let state = State {
+            channels: BTreeMap::new(),
+            is_closed: false,
+            is_over: false,
+            error: None,
+            announces: false,
+        };
         Self {
             vhost,
             owner,
@@ -140,6 +147,7 @@ impl ConnectionState {
             self.withdraw(channel, remains);
         }
         self.vhost.delete_queues_of(self.owner);
+        self.state.lock().is_over = true;
         self.signal.wake();
     }
 
@@ -147,16 +155,7 @@ impl ConnectionState {
     pub(crate) fn end_consumers(&self) {
         let channels: Vec<_> = self.state.lock().channels.values().cloned().collect();
         for channel in channels {
-            for (tag, ChannelConsumer { cell, id }) in channel.take_consumers() {
-                let mut retracted = Vec::new();
-                cell.withdraw(&[id], Settlement::ReturnUnseen, || {
-                    let (keys, deliveries) = channel.take_untaken_of(&cell);
-                    retracted = deliveries;
-                    keys
-                });
-                drop(retracted);
-                channel.announce_cancel(&tag);
-            }
+            end_consumers_of(&channel);
         }
     }
 
@@ -168,8 +167,9 @@ impl ConnectionState {
         self.state.lock().error.clone()
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state.lock().is_closed
+    /// Whether it is closed with all its channels: no more events arise then.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.lock().is_over
     }
 
     /// The channel with the oldest event.
@@ -272,6 +272,20 @@ impl Signal {
             state.waiting.register(waker)
         };
         true
+    }
+}
+
+/// Ends all consumers of a channel. What was not taken from the outbox goes back.
+pub(crate) fn end_consumers_of(channel: &ChannelState) {
+    for (tag, ChannelConsumer { cell, id }) in channel.take_consumers() {
+        let mut retracted = Vec::new();
+        cell.withdraw(&[id], Settlement::ReturnUnseen, || {
+            let (keys, deliveries) = channel.take_untaken_of(&cell);
+            retracted = deliveries;
+            keys
+        });
+        drop(retracted);
+        channel.announce_cancel(&tag);
     }
 }
 

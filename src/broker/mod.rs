@@ -28,6 +28,8 @@ mod lease;
 mod limits;
 mod mailbox;
 mod method;
+#[cfg(all(test, loom))]
+mod models;
 mod outbox;
 mod outlet;
 mod plan;

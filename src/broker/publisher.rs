@@ -180,6 +180,10 @@ impl Publisher {
             return Poll::Ready(Ok(()));
         }
         context.room.register(cx.waker().clone());
+        // Both may have changed before the task was registered.
+        if !vhost.is_publishing() {
+            return Poll::Ready(Err(PublishReason::Closed));
+        }
         if context.budget.has_room(1) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 

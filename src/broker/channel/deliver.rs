@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{Channel, direct_reply, full};
+use super::{Channel, direct_reply};
 use crate::{
     DirectReplyFault, Entity, Error, ErrorKind, Name, Result,
     broker::{
         bounds,
-        channel_state::{self, ChannelConsumer, Mode, Outstanding},
+        channel_state::{self, ChannelConsumer},
         connection_state,
-        event::Delivered,
+        event::{Delivered, DeliveryTag},
         method::{Ack, Consume, Get, Nack, Qos, Recover, Reject},
         outlet::{ChannelOutlet, Outlet},
         refusal,
         reply::{self, ReplySlot},
-        tx::TxSettlement,
     },
     engine::{
         definition::ConsumerArguments,
@@ -102,6 +101,8 @@ impl Channel {
                 self.end_consumer(&tag);
                 return Err(closed);
             }
+            // The same for the broker, whose close waits for deliveries that nobody would take.
+            vhost.check_open().inspect_err(|_| connection_state::end_consumers_of(&self.state))?;
             Ok(tag.clone())
         })
     }
@@ -151,7 +152,7 @@ impl Channel {
     ///
     /// `UnknownDelivery` if the tag is not outstanding, whatever lower ones are.
     pub fn basic_ack(&self, of: Ack) -> Result<()> {
-        self.run(|| self.settle(self.state.take(of.delivery_tag, of.multiple)?, Settlement::Accept))
+        self.settle(of.delivery_tag, of.multiple, Settlement::Accept)
     }
 
     /// Settles deliveries as not done.
@@ -160,8 +161,7 @@ impl Channel {
     ///
     /// `UnknownDelivery` if the tag is not outstanding, whatever lower ones are.
     pub fn basic_nack(&self, of: Nack) -> Result<()> {
-        let settlement = not_done(of.requeue);
-        self.run(|| self.settle(self.state.take(of.delivery_tag, of.multiple)?, settlement))
+        self.settle(of.delivery_tag, of.multiple, not_done(of.requeue))
     }
 
     /// Settles a delivery as not done.
@@ -170,8 +170,7 @@ impl Channel {
     ///
     /// `UnknownDelivery` if the tag is not outstanding.
     pub fn basic_reject(&self, of: Reject) -> Result<()> {
-        let settlement = not_done(of.requeue);
-        self.run(|| self.settle(self.state.take(of.delivery_tag, false)?, settlement))
+        self.settle(of.delivery_tag, false, not_done(of.requeue))
     }
 
     /// Puts back all that is outstanding.
@@ -196,27 +195,13 @@ impl Channel {
         }
     }
 
-    fn settle(&self, taken: Vec<(u64, Outstanding)>, settlement: Settlement) -> Result<()> {
-        let most = self.vhost().context.limits.transaction_steps;
-        let not_buffered = self.state.with_mode(|mode| match mode {
-            Mode::Tx(buffer) if buffer.len() < most => {
-                buffer.settlements.push(TxSettlement { settlement, taken });
-                Ok(None)
-            }
-            Mode::Tx(_) => Err(taken),
-            Mode::Plain | Mode::Confirm(_) => Ok(Some(taken)),
-        });
-        match not_buffered {
-            Ok(None) => Ok(()),
-            Ok(Some(taken)) => {
-                connection_state::settle(&self.state, &taken, settlement);
-                Ok(())
-            }
-            Err(taken) => {
-                self.state.restore(taken);
-                Err(full("transaction_steps"))
-            }
-        }
+    fn settle(&self, tag: DeliveryTag, multiple: bool, settlement: Settlement) -> Result<()> {
+        self.run(|| {
+            let tx_steps_max = self.vhost().context.limits.transaction_steps;
+            let taken = self.state.settle(tag, multiple, settlement, tx_steps_max)?;
+            connection_state::settle(&self.state, &taken, settlement);
+            Ok(())
+        })
     }
 
     fn consume_replies(&self, tag: Name, auto_ack: bool) -> Result<Name> {

@@ -68,14 +68,12 @@ impl Channel {
     /// can be tried again or rolled back.
     pub fn tx_commit(&self) -> Result<()> {
         self.run(|| {
-            let buffer = self.take_tx()?;
-            let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
-            if !self.vhost().context.budget.has_room(bytes) {
-                self.state.with_mode(|mode| *mode = Mode::Tx(buffer));
-                return Err(full("memory_bytes"));
-            }
             let vhost = self.vhost();
-            let TxBuffer { publishes, settlements } = buffer;
+            let TxBuffer { publishes, settlements } = self.state.take_tx(|buffer| {
+                let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
+                let has_room = vhost.context.budget.has_room(bytes);
+                if has_room { Ok(()) } else { Err(full("memory_bytes")) }
+            })?;
             publish::with_found(|found| {
                 for TxPublish { envelope, queues, reply, mandatory } in publishes {
                     let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
@@ -97,12 +95,7 @@ impl Channel {
     ///
     /// `WrongMode` if the channel is not transactional.
     pub fn tx_rollback(&self) -> Result<()> {
-        self.run(|| {
-            for TxSettlement { taken, .. } in self.take_tx()?.settlements {
-                self.state.restore(taken);
-            }
-            Ok(())
-        })
+        self.run(|| self.state.roll_back().map(drop))
     }
 
     /// Publishes a message and answers with its number in confirm mode. Never waits. What is
@@ -242,13 +235,6 @@ impl Channel {
         if queues == 0 && mandatory == Mandatory::Yes {
             self.state.send_back(&held);
         }
-    }
-
-    fn take_tx(&self) -> Result<TxBuffer> {
-        self.state.with_mode(|mode| match mode {
-            Mode::Tx(buffer) => Ok(std::mem::take(buffer)),
-            Mode::Plain | Mode::Confirm(_) => Err(wrong_mode("channel is not transactional")),
-        })
     }
 }
 

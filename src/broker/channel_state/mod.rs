@@ -8,6 +8,8 @@
 //! moment is still noted under its tag, and whoever closes the channel finds it there when it has
 //! taken the consumer off the queue.
 
+mod settling;
+
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Weak},
@@ -23,10 +25,10 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    Error, ErrorKind, Name, ReplyCode, Result,
+    Error, Name, ReplyCode, Result,
     clock::HostDeadline,
     engine::{
-        channel::{Tags, UnknownTag, Window},
+        channel::{Tags, Window},
         queue::{AckMode, ConsumerId, Handed, Held, UnackedKey},
     },
     sync::{Condvar, Mutex, Rank},
@@ -83,7 +85,7 @@ pub(crate) struct Remains {
     /// Queues that hold something of the channel.
     pub(crate) cells: Vec<Arc<QueueCell>>,
     /// Dropped where no lock is held.
-    _dropped: (Vec<Delivered>, Mode),
+    _dropped: (Vec<Delivered>, TxBuffer),
 }
 
 /// Queues whose consumers on this channel have credit again.
@@ -222,11 +224,7 @@ impl ChannelState {
 
     /// The error that closed it, or that it is closed.
     pub(crate) fn check_open(&self) -> Result<()> {
-        match &self.state.lock().life {
-            Life::Open => Ok(()),
-            Life::Closed(Some(error)) => Err(error.clone()),
-            Life::Closed(None) => Err(Error::closed()),
-        }
+        self.state.lock().life.check_open()
     }
 
     pub(crate) fn error(&self) -> Option<Error> {
@@ -249,13 +247,16 @@ impl ChannelState {
             if let Some(error) = error {
                 state.outbox.push(Event::Closed(error));
             }
-            // Buffered settlements never happened.
-            let mode = std::mem::replace(&mut state.mode, Mode::Plain);
-            let buffered = match &mode {
-                Mode::Tx(buffer) => buffer.settled().cloned().collect(),
-                Mode::Plain | Mode::Confirm(_) => Vec::new(),
+            // Buffered settlements never happened. A transaction stays one, so that what a thread
+            // is about to publish in it never happens either.
+            let buffer = match &mut state.mode {
+                Mode::Tx(buffer) => std::mem::take(buffer),
+                mode @ (Mode::Plain | Mode::Confirm(_)) => {
+                    *mode = Mode::Plain;
+                    TxBuffer::default()
+                }
             };
-            state.tags.restore(buffered);
+            state.tags.restore(buffer.settled().cloned());
             let consumers: Vec<_> = std::mem::take(&mut state.consumers).into_values().collect();
             let mut cells: Vec<_> = consumers
                 .iter()
@@ -271,7 +272,7 @@ impl ChannelState {
                 consumers,
                 reply_address: state.reply.take().map(|reply| reply.address),
                 cells,
-                _dropped: (deliveries, mode),
+                _dropped: (deliveries, buffer),
             }
         };
         self.wake();
@@ -370,73 +371,6 @@ impl ChannelState {
 
     pub(crate) fn reply_address(&self) -> Option<Name> {
         self.state.lock().reply.as_ref().map(|reply| reply.address.clone())
-    }
-
-    // ----- settling
-
-    /// Gives a got message its tag.
-    pub(crate) fn push_got(
-        &self,
-        message: &Handed,
-        outstanding: Option<(Arc<QueueCell>, UnackedKey)>,
-        ready: u64,
-    ) -> Delivered {
-        let delivery_tag = {
-            let mut state = self.state.lock();
-            match outstanding {
-                None => state.tags.skip(),
-                Some((cell, key)) => {
-                    state.tags.push(Outstanding { cell, key, origin: Origin::Get })
-                }
-            }
-        };
-        Delivered {
-            message_count: Some(u32::try_from(ready).unwrap_or(u32::MAX)),
-            ..delivered(&message.held, message.redelivered, delivery_tag)
-        }
-    }
-
-    /// Takes out what a tag stands for, oldest first.
-    pub(crate) fn take(&self, tag: DeliveryTag, multiple: bool) -> Result<Vec<(u64, Outstanding)>> {
-        let mut state = self.state.lock();
-        let taken = if multiple {
-            state.tags.take_through(tag.0)
-        } else {
-            state.tags.take(tag.0).map(|outstanding| vec![(tag.0, outstanding)])
-        };
-        taken.map_err(|UnknownTag(delivery_tag)| {
-            Error::plain(ErrorKind::UnknownDelivery { delivery_tag })
-        })
-    }
-
-    /// Takes out everything outstanding, oldest first.
-    pub(crate) fn take_all(&self) -> Vec<(u64, Outstanding)> {
-        self.state.lock().tags.take_all()
-    }
-
-    /// Undoes [`take`](Self::take).
-    pub(crate) fn restore(&self, taken: Vec<(u64, Outstanding)>) {
-        self.state.lock().tags.restore(taken);
-    }
-
-    /// Gives the window room back for deliveries that are settled, before their queues are told.
-    #[must_use]
-    pub(crate) fn release(&self, settled: &[(u64, Outstanding)]) -> Resumed {
-        let consumed = settled
-            .iter()
-            .filter(|(_, outstanding)| outstanding.origin == Origin::Consumer)
-            .count();
-        let mut state = self.state.lock();
-        state.window.release(u32::try_from(consumed).expect("fewer than 2^32 deliveries"));
-        std::mem::take(&mut state.blocked)
-    }
-
-    /// Changes the window of the channel; `None` is unlimited.
-    #[must_use]
-    pub(crate) fn set_window(&self, limit: Option<u32>) -> Resumed {
-        let mut state = self.state.lock();
-        state.window.set_limit(limit);
-        std::mem::take(&mut state.blocked)
     }
 
     // ----- publishing
@@ -572,6 +506,14 @@ impl Life {
         match self {
             Self::Open => true,
             Self::Closed(_) => false,
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Closed(Some(error)) => Err(error.clone()),
+            Self::Closed(None) => Err(Error::closed()),
         }
     }
 }
