@@ -1,6 +1,7 @@
 //! The handle tier, by noun, as a user of the crate sees it.
 #![allow(clippy::disallowed_methods, reason = "tests start threads")]
 
+mod call;
 mod consumer;
 mod day_one;
 mod delivery;
@@ -8,6 +9,8 @@ mod exchange;
 mod last_words;
 mod publisher;
 mod queue;
+mod subscription;
 mod task;
 mod transaction;
 mod watchdog;
+mod workers;
