@@ -212,8 +212,8 @@ impl VhostState {
             if let Some(gone) = ends.iter().find(|end| !self.has(end)) {
                 return Err(self.error(TopologyError::NotFound(gone.endpoint())));
             }
-            let bindings = topology.binding_count();
-            self.check_count("bindings", self.context.limits.bindings, bindings, true)?;
+            let (is_new, bindings) = (!topology.has_binding(&spec), topology.binding_count());
+            self.check_count("bindings", self.context.limits.bindings, bindings, is_new)?;
             topology.bind(actor, spec, &mut changes).map_err(|error| self.error(error))?;
             self.apply(changes)
         };
