@@ -27,7 +27,7 @@ use crate::{
     clock::HostDeadline,
     engine::{
         channel::{Tags, UnknownTag, Window},
-        queue::{AckMode, ConsumerId, Handed, Held, UnackedKey},
+        queue::{AckMode, ConsumerId, Handed, Held, Settlement, UnackedKey},
     },
     sync::{Condvar, Mutex, MutexGuard, Rank},
 };
@@ -321,6 +321,11 @@ impl ChannelState {
     }
 
     // ----- consumers
+
+    /// Ends a consumer that was taken out. What nobody took from the outbox goes back.
+    pub(crate) fn end_consumer(&self, cell: &Arc<QueueCell>, id: ConsumerId) {
+        cell.withdraw(&[id], Settlement::ReturnUnseen, || self.take_untaken_of(cell));
+    }
 
     /// Takes out all consumers, to be ended.
     pub(crate) fn take_consumers(&self) -> Vec<(Name, ChannelConsumer)> {

@@ -143,7 +143,7 @@ impl ConnectionState {
         let channels: Vec<_> = self.state.lock().channels.values().cloned().collect();
         for channel in channels {
             for (tag, ChannelConsumer { cell, id }) in channel.take_consumers() {
-                cell.withdraw(&[id], Settlement::ReturnUnseen, || channel.take_untaken_of(&cell));
+                channel.end_consumer(&cell, id);
                 channel.announce_cancel(&tag);
             }
         }

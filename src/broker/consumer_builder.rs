@@ -164,7 +164,10 @@ impl ConsumerBuilder {
         cell.consume(terms, Outlet::Mailbox(mailbox), |id| core.started(id))
             .map_err(|refused| refusal::consume(refused, cell, vhost))?;
         let broker = self.queue.vhost().lease().broker();
-        Ok(Consumer::new(core, self.queue.temporary(), broker))
+        let consumer = Consumer::new(core, self.queue.temporary(), broker);
+        // Closing ends the consumers that it finds; one that came too late ends itself.
+        vhost.check_open()?;
+        Ok(consumer)
     }
 
     /// Starts `n` threads that share the consumer. The handler's outcome settles each delivery;

@@ -55,9 +55,10 @@ impl Channel {
     /// # Errors
     ///
     /// `NotFound`, `NoPreviousQueue`, `Locked`, `AccessRefused` (exclusive use),
-    /// `DuplicateConsumerTag`, `InvalidArgument`.
+    /// `DuplicateConsumerTag`, `InvalidArgument`, `Closed`.
     pub fn basic_consume(&self, of: Consume<'_>) -> Result<Name> {
         self.run(|| {
+            self.vhost().check_open()?;
             if of.queue == reply::PSEUDO_QUEUE {
                 return self.consume_replies(&of);
             }
@@ -83,6 +84,12 @@ impl Channel {
             let started = |id| self.state.add_consumer(&tag, ChannelConsumer { cell: noted, id });
             cell.consume(terms, outlet, started)
                 .map_err(|refused| refusal::consume(refused, &cell, vhost))?;
+            // Closing ends the consumers that it finds; one that came too late ends itself.
+            vhost.check_open().inspect_err(|_| {
+                if let Some(ChannelConsumer { cell, id }) = self.state.remove_consumer(&tag) {
+                    self.state.end_consumer(&cell, id);
+                }
+            })?;
             Ok(tag.clone())
         })
     }
@@ -108,9 +115,10 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `NotFound`, `NoPreviousQueue`, `Locked`.
+    /// `NotFound`, `NoPreviousQueue`, `Locked`, `Closed`.
     pub fn basic_get(&self, of: Get<'_>) -> Result<Option<Delivered>> {
         self.run(|| {
+            self.vhost().check_open()?;
             let cell = self.queue(of.queue)?;
             let Some((message, key, ready)) = cell.get(ack_mode(of.auto_ack)) else {
                 return Ok(None);
