@@ -2,11 +2,13 @@
 #![allow(clippy::disallowed_methods, reason = "tests start threads")]
 
 mod call;
+mod close;
 mod consumer;
 mod day_one;
 mod delivery;
 mod exchange;
 mod last_words;
+mod limits;
 mod publisher;
 mod queue;
 mod subscription;
