@@ -58,8 +58,9 @@ struct CellState {
 
 /// What is left to do once the queue is let go. Nothing of it allocates in the common case of one
 /// message and one waiter.
-#[derive(Default)]
-struct Aftermath {
+#[derive(Debug, Default)]
+#[must_use = "somebody may have to be woken"]
+pub(crate) struct Aftermath {
     wakes: SmallVec<[Wake; 2]>,
     outward: SmallVec<[Outward; 1]>,
     freed: SmallVec<[Held; 4]>,
@@ -202,15 +203,16 @@ impl QueueCell {
         self.with(QueueCore::purge)
     }
 
-    /// Ends the queue itself, and tells its consumers. Its name and bindings are the business of
-    /// the virtual host.
+    /// Ends the queue itself. Its name and bindings are the business of the virtual host, which
+    /// holds a lock meanwhile: so whoever has to be told is told by [`Deletion::finish`], after
+    /// the aftermath, which there is either way.
     pub(crate) fn delete(
         self: &Arc<Self>,
         conditions: DeleteConditions,
         reason: EndReason,
-    ) -> Result<Deletion, DeleteRefused> {
-        let remains = self.with(|core, _| core.delete(conditions))?;
-        Ok(Deletion { reason, remains })
+    ) -> (Result<Deletion, DeleteRefused>, Aftermath) {
+        let (remains, after) = self.with_aftermath(|core, _| core.delete(conditions));
+        (remains.map(|remains| Deletion { reason, remains }), after)
     }
 
     /// Someone uses the queue by declaring it again.
@@ -273,6 +275,16 @@ impl QueueCell {
     }
 
     fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R) -> R {
+        let (result, after) = self.with_aftermath(act);
+        after.run(self);
+        result
+    }
+
+    /// What is left to do is the caller's to run, once no lock is held.
+    fn with_aftermath<R>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
+    ) -> (R, Aftermath) {
         let mut after = Aftermath::default();
         let result = {
             let mut state = self.state.lock();
@@ -302,13 +314,13 @@ impl QueueCell {
             }
             result
         };
-        after.run(self);
-        result
+        (result, after)
     }
 }
 
 impl Aftermath {
-    fn run(self, cell: &Arc<QueueCell>) {
+    /// Does it. Runs other people's code, so no lock may be held.
+    pub(crate) fn run(self, cell: &Arc<QueueCell>) {
         if self.made_room {
             cell.context.room.made();
         }
