@@ -6,6 +6,7 @@ mod close;
 mod consumer;
 mod day_one;
 mod delivery;
+mod destructor;
 mod exchange;
 mod last_words;
 mod limits;
