@@ -2,11 +2,13 @@
 #![allow(clippy::disallowed_methods, reason = "tests start threads")]
 
 mod call;
+mod clock;
 mod close;
 mod consumer;
 mod day_one;
 mod delivery;
 mod destructor;
+mod errors;
 mod exchange;
 mod last_words;
 mod limits;
@@ -15,5 +17,6 @@ mod queue;
 mod subscription;
 mod task;
 mod transaction;
+mod vhost;
 mod watchdog;
 mod workers;
