@@ -172,10 +172,15 @@ mod held {
 
     pub(super) struct Held(Rank);
 
+    /// Looks at what this thread holds. A thread that is ending, and drops handles that it kept to
+    /// itself, has no notes any more and is not checked.
+    fn noted(look: impl FnOnce(&mut Vec<Rank>)) {
+        let _ = HELD.try_with(|held| look(&mut held.borrow_mut()));
+    }
+
     impl Held {
         pub(super) fn take(rank: Rank) -> Self {
-            HELD.with(|held| {
-                let mut held = held.borrow_mut();
+            noted(|held| {
                 if let Some(highest) = held.iter().max() {
                     assert!(
                         *highest < rank,
@@ -190,8 +195,7 @@ mod held {
 
     impl Drop for Held {
         fn drop(&mut self) {
-            HELD.with(|held| {
-                let mut held = held.borrow_mut();
+            noted(|held| {
                 let at = held.iter().rposition(|rank| *rank == self.0);
                 held.remove(at.expect("a held lock was noted"));
             });

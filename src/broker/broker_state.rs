@@ -178,7 +178,7 @@ impl BrokerState {
         let mut report = CloseReport::default();
         let pools = self.pools();
         let mut watch = self.context.progress.watch();
-        while self.unacked() > 0 || pools.iter().any(|pool| pool.running() > 0) {
+        while self.unacked() > 0 || !pools.iter().all(|pool| pool.is_over()) {
             if !watch.wait(until) {
                 break;
             }
@@ -186,10 +186,10 @@ impl BrokerState {
         self.context.enter(Phase::Closed);
         report.requeued = self.unacked();
         report.workers_running = pools.iter().map(|pool| pool.running()).sum();
+        report.messages_lost = self.end();
         for pool in &pools {
             pool.join_finished();
         }
-        report.messages_lost = self.end();
         self.context.timers.join();
         report
     }

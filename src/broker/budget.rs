@@ -1,7 +1,7 @@
 //! The memory of a broker, in accounted bytes.
 //!
 //! The counter is one for the whole broker, so queues do not touch it per message: each draws
-//! from it in steps and keeps up to three steps in hand. A publish that finds too little left is
+//! from it in steps and keeps up to three steps in hand while there is plenty. A publish that finds too little left is
 //! refused before it changes anything.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +42,12 @@ impl Budget {
         bytes == 0 || self.drawn.load(Ordering::SeqCst).saturating_add(bytes) <= self.max
     }
 
+    /// Whether so much is drawn that queues keep no steps in hand: however many there are, what
+    /// they keep together leaves about half of the memory to messages.
+    fn is_tight(&self) -> bool {
+        self.drawn.load(Ordering::Relaxed) > self.max / 2
+    }
+
     /// The accounted bytes, up to three steps per queue more than they hold.
     pub(crate) fn drawn(&self) -> u64 {
         self.drawn.load(Ordering::SeqCst)
@@ -59,7 +65,7 @@ impl Allowance {
             return false;
         }
         let spare = (self.drawn - held) / budget.step * budget.step;
-        let gives_back = spare > 2 * budget.step;
+        let gives_back = spare > 2 * budget.step || (spare > 0 && budget.is_tight());
         if gives_back {
             self.drawn -= spare;
             budget.drawn.fetch_sub(spare, Ordering::SeqCst);

@@ -59,8 +59,8 @@ struct CellState {
 /// What is left to do once the queue is let go. Nothing of it allocates in the common case of one
 /// message and one waiter.
 #[derive(Debug, Default)]
-#[must_use = "it has to be run"]
-struct Aftermath {
+#[must_use = "somebody may have to be woken"]
+pub(crate) struct Aftermath {
     wakes: SmallVec<[Wake; 2]>,
     outward: SmallVec<[Outward; 1]>,
     freed: SmallVec<[Held; 4]>,
@@ -203,20 +203,21 @@ impl QueueCell {
         self.with(QueueCore::purge)
     }
 
-    /// Ends the queue itself, and tells its consumers. Its name and bindings are the business of
-    /// the virtual host.
+    /// Ends the queue itself. Its name and bindings are the business of the virtual host, which
+    /// holds a lock meanwhile: so whoever has to be told is told by [`Deletion::finish`], after
+    /// the aftermath, which there is either way.
     pub(crate) fn delete(
         self: &Arc<Self>,
         conditions: DeleteConditions,
         reason: EndReason,
-    ) -> Result<Deletion, DeleteRefused> {
-        // The caller holds the topology, so everything that is not the queue's own waits.
-        let (remains, mut after) = self.with_deferred(|core, _| core.delete(conditions));
-        let remains = remains?;
-        // It holds nothing from now on, so what it kept in hand is room for others, too.
-        self.state.lock().allowance.release(&self.context.budget);
-        after.made_room = true;
-        Ok(Deletion { cell: Arc::clone(self), reason, remains, after })
+    ) -> (Result<Deletion, DeleteRefused>, Aftermath) {
+        let (remains, mut after) = self.with_aftermath(|core, _| core.delete(conditions));
+        if remains.is_ok() {
+            // It holds nothing from now on, so what it kept in hand is room for others, too.
+            self.state.lock().allowance.release(&self.context.budget);
+            after.made_room = true;
+        }
+        (remains.map(|remains| Deletion { reason, remains }), after)
     }
 
     /// Someone uses the queue by declaring it again.
@@ -279,13 +280,13 @@ impl QueueCell {
     }
 
     fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R) -> R {
-        let (result, after) = self.with_deferred(act);
+        let (result, after) = self.with_aftermath(act);
         after.run(self);
         result
     }
 
-    /// Changes the queue under its lock, and hands out what is left to do once no lock is held.
-    fn with_deferred<R>(
+    /// What is left to do is the caller's to run, once no lock is held.
+    fn with_aftermath<R>(
         self: &Arc<Self>,
         act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
     ) -> (R, Aftermath) {
@@ -323,7 +324,8 @@ impl QueueCell {
 }
 
 impl Aftermath {
-    fn run(self, cell: &Arc<QueueCell>) {
+    /// Does it. Runs other people's code, so no lock may be held.
+    pub(crate) fn run(self, cell: &Arc<QueueCell>) {
         if self.made_room {
             cell.context.room.made();
         }
@@ -365,10 +367,8 @@ pub(crate) enum ConsumeRefused {
 #[derive(Debug)]
 #[must_use = "consumers are told when it is finished"]
 pub(crate) struct Deletion {
-    cell: Arc<QueueCell>,
     reason: EndReason,
     remains: Remains<Outlet>,
-    after: Aftermath,
 }
 
 impl Deletion {
@@ -376,7 +376,6 @@ impl Deletion {
     /// are told in the order of their tags.
     pub(crate) fn finish(mut self) -> u64 {
         self.remains.consumers.sort_by(|one, other| one.tag().cmp(&other.tag()));
-        self.after.run(&self.cell);
         for outlet in &self.remains.consumers {
             outlet.end(self.reason);
         }

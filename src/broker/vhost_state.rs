@@ -172,6 +172,7 @@ impl VhostState {
         match declared.map_err(|error| self.error(error))? {
             Declared::Existing => {
                 let cell = self.queues.find(&name).expect("what exists has a cell");
+                drop(topology);
                 cell.touch();
                 Ok(cell)
             }
@@ -212,8 +213,8 @@ impl VhostState {
             if let Some(gone) = ends.iter().find(|end| !self.has(end)) {
                 return Err(self.error(TopologyError::NotFound(gone.endpoint())));
             }
-            let bindings = topology.binding_count();
-            self.check_count("bindings", self.context.limits.bindings, bindings, true)?;
+            let (is_new, bindings) = (!topology.has_binding(&spec), topology.binding_count());
+            self.check_count("bindings", self.context.limits.bindings, bindings, is_new)?;
             topology.bind(actor, spec, &mut changes).map_err(|error| self.error(error))?;
             self.apply(changes)
         };
@@ -405,21 +406,31 @@ impl VhostState {
         conditions: DeleteConditions,
         reason: EndReason,
     ) -> Result<u64> {
-        let deletion = cell.delete(conditions, reason).map_err(|refused| {
-            let kind = match refused {
-                DeleteRefused::InUse => {
-                    ErrorKind::InUse { entity: Entity::Queue, name: cell.name.clone() }
-                }
-                DeleteRefused::NotEmpty => ErrorKind::NotEmpty { queue: cell.name.clone() },
-            };
-            Error::new(kind, &self.name)
-        })?;
+        let (deleted, after) = cell.delete(conditions, reason);
+        let deletion = match deleted {
+            Ok(deletion) => deletion,
+            Err(refused) => {
+                drop(topology);
+                after.run(cell);
+                return Err(self.not_deleted(refused, cell));
+            }
+        };
         let mut changes = Vec::new();
         topology.delete_queue(&cell.name, &mut changes);
         let ended = self.apply(changes);
         drop(topology);
         drop(ended);
+        after.run(cell);
         Ok(deletion.finish())
+    }
+
+    fn not_deleted(&self, refused: DeleteRefused, cell: &QueueCell) -> Error {
+        let name = cell.name.clone();
+        let kind = match refused {
+            DeleteRefused::InUse => ErrorKind::InUse { entity: Entity::Queue, name },
+            DeleteRefused::NotEmpty => ErrorKind::NotEmpty { queue: name },
+        };
+        Error::new(kind, &self.name)
     }
 
     /// Carries changes of the topology over to what publishers look at. Called under its lock.

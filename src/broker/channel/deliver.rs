@@ -57,7 +57,7 @@ impl Channel {
     /// # Errors
     ///
     /// `NotFound`, `NoPreviousQueue`, `Locked`, `AccessRefused` (exclusive use),
-    /// `DuplicateConsumerTag`, `InvalidArgument`.
+    /// `DuplicateConsumerTag`, `InvalidArgument`, `Closed`.
     pub fn basic_consume(&self, of: Consume<'_>) -> Result<Name> {
         self.run(|| {
             let queue = self.queue_name(of.queue)?;
@@ -128,9 +128,10 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `NotFound`, `NoPreviousQueue`, `Locked`.
+    /// `NotFound`, `NoPreviousQueue`, `Locked`, `Closed`.
     pub fn basic_get(&self, of: Get<'_>) -> Result<Option<Delivered>> {
         self.run(|| {
+            self.vhost().check_open()?;
             let cell = self.queue(of.queue)?;
             let Some((message, key, ready)) = cell.get(ack_mode(of.auto_ack)) else {
                 return Ok(None);
