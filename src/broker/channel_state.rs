@@ -432,6 +432,11 @@ impl ChannelState {
         std::mem::take(&mut state.blocked)
     }
 
+    #[cfg(fuzzing)]
+    pub(crate) fn check_invariants(&self) {
+        self.state.lock().tags.check_invariants();
+    }
+
     // ----- publishing
 
     /// Runs something with the mode of the channel, under its lock.
