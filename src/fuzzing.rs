@@ -2,7 +2,7 @@
 //! `cfg(fuzzing)`; not a part of the interface.
 
 use crate::{
-    ExchangeKind, Name, Table,
+    Broker, Channel, ExchangeKind, Name, Table,
     engine::{
         queue::model::{Life, Step},
         routing::{self, Routes, Target},
@@ -73,4 +73,14 @@ pub fn queue_life(program: &[u8]) {
         life.step(Step::decode(*step));
     }
     life.end();
+}
+
+/// Panics if a broker contradicts itself.
+pub fn check_broker(broker: &Broker) {
+    broker.state().default.check_invariants();
+}
+
+/// Panics if a channel contradicts itself.
+pub fn check_channel(channel: &Channel) {
+    channel.check_invariants();
 }

@@ -258,7 +258,7 @@ impl QueueCell {
     }
 
     /// See [`QueueCore::check_invariants`].
-    #[cfg(all(test, loom))]
+    #[cfg(any(fuzzing, all(test, loom)))]
     pub(crate) fn check_invariants(&self) {
         self.state.lock().core.check_invariants();
     }

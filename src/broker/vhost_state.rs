@@ -356,6 +356,15 @@ impl VhostState {
         self.queues.all()
     }
 
+    /// Checks what exists, and each queue.
+    #[cfg(fuzzing)]
+    pub(crate) fn check_invariants(&self) {
+        self.topology.lock().check_invariants();
+        for cell in self.queues.all() {
+            cell.check_invariants();
+        }
+    }
+
     /// Neither the broker nor this virtual host has ended.
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.context.phase() > Phase::Open {

@@ -5,6 +5,7 @@ mod closing;
 mod expiry;
 mod play;
 
+use leveret::{Broker, Channel};
 use play::{Play, Step};
 use proptest::{collection, prelude::*};
 
@@ -16,7 +17,19 @@ proptest! {
         let mut play = Play::new();
         for step in program {
             play.step(step);
+            play.inspect(check_broker, check_channel);
         }
         play.end();
     }
+}
+
+/// What its queues hold is drawn from the budget.
+fn check_broker(broker: &Broker) {
+    let queues = ["a", "b"].into_iter().filter_map(|name| broker.queue(name).ok());
+    let bytes: u64 = queues.map(|queue| queue.stats().bytes).sum();
+    assert!(bytes <= broker.memory_bytes(), "{bytes} bytes");
+}
+
+fn check_channel(channel: &Channel) {
+    assert!(channel.error().is_none(), "what a step has closed is open again");
 }

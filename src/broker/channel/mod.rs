@@ -137,6 +137,11 @@ impl Channel {
         self.state.error()
     }
 
+    #[cfg(fuzzing)]
+    pub(crate) fn check_invariants(&self) {
+        self.state.check_invariants();
+    }
+
     /// Runs a method. An error of it closes what it has to.
     fn run<R>(&self, method: impl FnOnce() -> Result<R>) -> Result<R> {
         self.state.check_open()?;

@@ -373,6 +373,11 @@ impl ChannelState {
         self.state.lock().reply.as_ref().map(|reply| reply.address.clone())
     }
 
+    #[cfg(fuzzing)]
+    pub(crate) fn check_invariants(&self) {
+        self.state.lock().tags.check_invariants();
+    }
+
     // ----- publishing
 
     /// Runs something with the mode of the channel, under its lock.

@@ -106,6 +106,12 @@ impl Play {
         self.reopen(step, &seen.answer);
     }
 
+    /// Shows the broker and its channels to somebody who can look inside.
+    pub(crate) fn inspect(&self, broker: impl Fn(&Broker), channel: impl Fn(&Channel)) {
+        broker(&self.broker);
+        self.channels.iter().flatten().for_each(channel);
+    }
+
     /// Lets go of everything, with nothing left in hand.
     pub(crate) fn end(self) {
         let Self { connections, queues, channels, .. } = self;

@@ -27,9 +27,16 @@ pub(crate) struct Consumer {
     pub(crate) exclusive: bool,
     pub(crate) priority: i8,
     pub(crate) prefetch: u16,
-    pub(crate) is_there: bool,
-    /// Whether it waits for its own prefetch, rather than for its channel.
-    pub(crate) is_full: bool,
+    pub(crate) standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It waits until something is settled, because of its own prefetch.
+    Full,
+    Gone,
+    /// It has turns, or waits for its channel.
+    Present,
 }
 
 /// What has happened to messages, as a queue tells it.
@@ -111,9 +118,9 @@ impl Store {
             self.messages.retain(|message| message.place != place);
         }
         if let Holder::Consumer(consumer) = holder
-            && std::mem::take(&mut self.consumers[consumer].is_full)
-            && self.consumers[consumer].is_there
+            && self.consumers[consumer].standing == Standing::Full
         {
+            self.consumers[consumer].standing = Standing::Present;
             self.turns.push(consumer);
         }
     }
@@ -133,18 +140,18 @@ impl Store {
         self.turns.clear();
         self.refused.clear();
         let present: Vec<Consumer> = self.present().cloned().collect();
-        self.consumers.iter_mut().for_each(|consumer| consumer.is_there = false);
+        self.consumers.iter_mut().for_each(|consumer| consumer.standing = Standing::Gone);
         present
     }
 
     pub(crate) fn remove_consumer(&mut self, consumer: usize) {
-        self.consumers[consumer].is_there = false;
+        self.consumers[consumer].standing = Standing::Gone;
         self.turns.retain(|other| *other != consumer);
         self.refused.retain(|other| *other != consumer);
     }
 
     pub(crate) fn present(&self) -> impl Iterator<Item = &Consumer> {
-        self.consumers.iter().filter(|consumer| consumer.is_there)
+        self.consumers.iter().filter(|consumer| consumer.standing != Standing::Gone)
     }
 
     /// Takes out of the line whose turn it is: the first of the highest priority.

@@ -7,7 +7,7 @@ use super::{
         AUTO_DELETE_QUEUE, Binding, CHANNELS, Call, EXCLUSIVE_QUEUE, Endpoint, KEYS, QUEUES, Step,
         TOPIC, connection_of,
     },
-    store::{Consumer, Counts, End, Holder, Store},
+    store::{Consumer, Counts, End, Holder, Standing, Store},
 };
 
 /// What a channel is told on its own.
@@ -362,8 +362,7 @@ impl World {
             exclusive,
             priority,
             prefetch,
-            is_there: true,
-            is_full: false,
+            standing: Standing::Present,
         };
         let of = &mut self.stores[store];
         of.turns.push(of.consumers.len());
@@ -398,7 +397,7 @@ impl World {
             let Consumer { channel, tag: name, auto_ack, .. } =
                 self.stores[store].consumers[consumer];
             if !self.stores[store].has_room(consumer) {
-                self.stores[store].consumers[consumer].is_full = true;
+                self.stores[store].consumers[consumer].standing = Standing::Full;
                 continue;
             }
             if !self.channels[channel].try_take(store, auto_ack) {
