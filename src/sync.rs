@@ -16,13 +16,16 @@ use parking_lot as imp;
 #[cfg(loom)]
 use self::modelled as imp;
 
-/// The atomics whose order models explore. Counters and flags that order nothing by themselves are
-/// `std`'s everywhere.
+/// The atomics by which threads tell each other something: models have to see them. Counters that
+/// order nothing are `std`'s everywhere.
 pub(crate) mod atomic {
     #[cfg(loom)]
     pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
     #[cfg(not(loom))]
-    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+    #[cfg(loom)]
+    pub(crate) use super::modelled::{AtomicBool, AtomicU8};
 }
 
 /// Where a lock stands in the order of locks. A thread takes them in this order only, and never
@@ -221,6 +224,7 @@ mod held {
 mod modelled {
     use std::{
         ops::{Deref, DerefMut},
+        sync::atomic::Ordering,
         time::Duration,
     };
 
@@ -235,6 +239,45 @@ mod modelled {
 
     #[derive(Default)]
     pub(crate) struct Condvar(loom::sync::Condvar);
+
+    /// Flags as strong as locks. Loom's own are confused by one thread that raises them twice.
+    #[derive(Debug)]
+    pub(crate) struct AtomicU8(loom::sync::Mutex<u8>);
+
+    #[derive(Debug)]
+    pub(crate) struct AtomicBool(AtomicU8);
+
+    impl AtomicU8 {
+        pub(crate) fn new(value: u8) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> u8 {
+            self.fetch_max(0, order)
+        }
+
+        pub(crate) fn fetch_max(&self, value: u8, _: Ordering) -> u8 {
+            let mut held = self.0.lock().expect("a model does not panic under a lock");
+            let former = *held;
+            *held = former.max(value);
+            former
+        }
+    }
+
+    impl AtomicBool {
+        pub(crate) fn new(value: bool) -> Self {
+            Self(AtomicU8::new(u8::from(value)))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> bool {
+            self.0.load(order) > 0
+        }
+
+        /// Only ever raises it.
+        pub(crate) fn store(&self, value: bool, order: Ordering) {
+            self.0.fetch_max(u8::from(value), order);
+        }
+    }
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {

@@ -1,10 +1,7 @@
 //! What every part of one broker shares: its bounds, its clock, its memory, and whether it is
 //! still open.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 use super::{
     budget::Budget,
@@ -12,7 +9,10 @@ use super::{
     progress::Progress,
     timers::{Driver, Timers},
 };
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    sync::atomic::{AtomicU8, Ordering},
+};
 
 /// How far a broker has got in closing. It only ever goes on to a later phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,10 +5,7 @@
 //! So of two declarations that race one makes the entity and the other finds it made. Publishing,
 //! delivering and settling never take this lock.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use super::{
     bounds,
@@ -28,7 +25,10 @@ use crate::{
         queue::{DeleteConditions, DeleteRefused},
         topology::{BindingSpec, Change, Declared, Topology, TopologyError},
     },
-    sync::{Mutex, MutexGuard, Rank},
+    sync::{
+        Mutex, MutexGuard, Rank,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Moment,
 };
 

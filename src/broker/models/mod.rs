@@ -1,7 +1,7 @@
 //! Models of what threads do to one another in here, explored by loom: `.ci/run loom`.
 //!
-//! Each model runs the real code in every order that two preemptions can bring about (more with
-//! `LOOM_MAX_PREEMPTIONS`). A lost wake-up is a deadlock, which loom reports; everything else the
+//! Each model runs the real code in every order that three preemptions can bring about (or as many
+//! as `LOOM_MAX_PREEMPTIONS` says). A lost wake-up is a deadlock, which loom reports; everything else the
 //! model asserts when its threads are done. Lock ranks are checked all along, also where the code
 //! of others runs: see [`Bell`] and [`Body`].
 //!
@@ -33,7 +33,7 @@ const EVER: Duration = Duration::MAX;
 /// Explores a model.
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(2);
+    builder.preemption_bound.get_or_insert(3);
     // Opening and closing a whole broker takes some hundred steps.
     builder.max_branches = 100_000;
     builder.check(model);

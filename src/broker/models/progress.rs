@@ -108,6 +108,7 @@ fn a_task_that_waits_for_room_learns_of_the_end() {
         let mut limits = Limits::default();
         limits.memory_bytes = 0;
         let broker = broker_within(limits);
+        queue(&broker, "q");
         let publisher = broker.default_exchange().publisher().open().expect("it is open");
         let waits = thread::spawn(move || block_on(|cx| publisher.poll_ready(cx)).is_err());
         broker.close(EVER);
