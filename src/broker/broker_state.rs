@@ -190,6 +190,7 @@ impl BrokerState {
         for pool in &pools {
             pool.join_finished();
         }
+        self.context.timers.join();
         report
     }
 

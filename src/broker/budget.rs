@@ -4,7 +4,7 @@
 //! from it in steps and keeps up to three steps in hand while there is plenty. A publish that finds too little left is
 //! refused before it changes anything.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The largest step in which queues draw from the counter.
 const STEP_BYTES_MAX: u64 = 4_096;

@@ -11,7 +11,8 @@ use std::{
 
 use super::{
     exchange::Exchange,
-    publish_error::PublishReason,
+    publish,
+    publish_error::{PublishError, PublishReason},
     reply::{self, ReplySlot},
     vhost_state::VhostState,
     waiting::Waiting,
@@ -142,23 +143,18 @@ impl PendingReply {
             None => request.with_correlation_id(&*pending.address),
         };
         let request = request.with_reply_to(&*pending.address);
-        let sent = exchange.route_then(key, request, |envelope, found| {
+        publish::with_found(|found| {
+            let checked = exchange.route(key, request, found)?;
             if found.queues.is_empty() {
-                return Err((PublishReason::Unroutable, envelope));
+                return Err(CallError::Unroutable);
             }
             if found.queues.iter().all(|queue| queue.snapshot().consumers == 0) {
-                return Ok(None);
+                return Err(CallError::NoResponder);
             }
-            match vhost.check_room(envelope.byte_size(), found) {
-                Ok(()) => Ok(Some(found.enqueue(Held::Resident(Arc::new(envelope))))),
-                Err(reason) => Err((reason, envelope)),
-            }
-        });
-        match sent {
-            Ok(Some(_)) => Ok(pending),
-            Ok(None) => Err(CallError::NoResponder),
-            Err(error) => Err(error.into_parts().0.into()),
-        }
+            exchange.enqueue(key, checked, found)?;
+            Ok(())
+        })?;
+        Ok(pending)
     }
 
     /// Waits for the reply, at most so long in the host's time.
@@ -225,6 +221,12 @@ impl From<PublishReason> for CallError {
             PublishReason::Refused(error) => Self::Refused(error),
             PublishReason::Unroutable => Self::Unroutable,
         }
+    }
+}
+
+impl From<PublishError> for CallError {
+    fn from(error: PublishError) -> Self {
+        error.into_parts().0.into()
     }
 }
 

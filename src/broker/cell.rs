@@ -211,7 +211,12 @@ impl QueueCell {
         conditions: DeleteConditions,
         reason: EndReason,
     ) -> (Result<Deletion, DeleteRefused>, Aftermath) {
-        let (remains, after) = self.with_aftermath(|core, _| core.delete(conditions));
+        let (remains, mut after) = self.with_aftermath(|core, _| core.delete(conditions));
+        if remains.is_ok() {
+            // It holds nothing from now on, so what it kept in hand is room for others, too.
+            self.state.lock().allowance.release(&self.context.budget);
+            after.made_room = true;
+        }
         (remains.map(|remains| Deletion { reason, remains }), after)
     }
 
@@ -253,7 +258,7 @@ impl QueueCell {
     }
 
     /// See [`QueueCore::check_invariants`].
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(fuzzing, all(test, loom)))]
     pub(crate) fn check_invariants(&self) {
         self.state.lock().core.check_invariants();
     }
@@ -324,7 +329,7 @@ impl Aftermath {
         if self.made_room {
             cell.context.room.made();
         }
-        cell.context.made_progress();
+        cell.context.progress.made();
         for wake in self.wakes {
             wake.wake();
         }
@@ -367,11 +372,30 @@ pub(crate) struct Deletion {
 }
 
 impl Deletion {
-    /// Tells the consumers, drops the messages, and says how many were ready.
-    pub(crate) fn finish(self) -> u64 {
+    /// Tells the consumers, drops the messages, and says how many were ready. Those of a channel
+    /// are told in the order of their tags.
+    pub(crate) fn finish(mut self) -> u64 {
+        self.remains.consumers.sort_by(|one, other| one.tag().cmp(&other.tag()));
         for outlet in &self.remains.consumers {
             outlet.end(self.reason);
         }
         self.remains.ready
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::{Broker, Message};
+
+    #[test]
+    fn a_deleted_queue_keeps_no_room_whoever_holds_it() {
+        let broker = Broker::new();
+        let queue = broker.declare_queue("q").declare().unwrap();
+        queue.send(Message::new("x")).unwrap();
+        assert!(broker.memory_bytes() > 0);
+        queue.delete().unwrap();
+        assert_eq!(broker.memory_bytes(), 0);
+        drop(queue);
+        assert_eq!(broker.memory_bytes(), 0, "it is given back once");
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     task::{Context, Poll},
     time::Duration,
 };
@@ -64,6 +64,8 @@ pub(crate) struct ConsumerCore {
     tag: Name,
     /// Set before the first delivery.
     id: OnceLock<ConsumerId>,
+    /// Counts the clones of the consumer. Set before the first delivery is received.
+    hands: OnceLock<Weak<Shared>>,
     receipt: Receipt,
     /// What a delivery does that is dropped unsettled.
     pub(crate) on_drop: Settlement,
@@ -128,7 +130,15 @@ impl ConsumerCore {
         receipt: Receipt,
         on_drop: Settlement,
     ) -> Arc<Self> {
-        Arc::new(Self { cell, mailbox, tag, id: OnceLock::new(), receipt, on_drop })
+        Arc::new(Self {
+            cell,
+            mailbox,
+            tag,
+            id: OnceLock::new(),
+            hands: OnceLock::new(),
+            receipt,
+            on_drop,
+        })
     }
 
     /// Notes the id that the queue gave, before anything is delivered.
@@ -152,10 +162,19 @@ impl ConsumerCore {
     }
 
     /// Acks a delivery and all earlier ones of this consumer.
-    pub(crate) fn accept_through(&self, last: UnackedKey) {
+    ///
+    /// # Errors
+    ///
+    /// `WrongMode` if the consumer has clones, whose deliveries would be acked too.
+    pub(crate) fn accept_through(&self, last: UnackedKey) -> Result<()> {
+        if self.hands.get().is_some_and(|hands| hands.strong_count() > 1) {
+            let reason = "the consumer is shared, and others hold earlier deliveries of it";
+            return Err(Error::plain(ErrorKind::WrongMode { reason }));
+        }
         if let Some(id) = self.id.get() {
             self.cell.accept_through(last, *id);
         }
+        Ok(())
     }
 
     fn receive(self: &Arc<Self>, parcel: Parcel) -> Delivery {
@@ -177,7 +196,9 @@ impl Consumer {
         broker: &BrokerState,
     ) -> Self {
         broker.add_consumer(&core);
-        Self(Arc::new(Shared { core, _temporary: temporary }))
+        let shared = Arc::new(Shared { core, _temporary: temporary });
+        shared.core.hands.set(Arc::downgrade(&shared)).expect("a consumer starts once");
+        Self(shared)
     }
 
     /// Waits for the next delivery, however long that takes.
@@ -218,6 +239,25 @@ impl Consumer {
     /// # Errors
     ///
     /// [`RecvError`] once the consumer has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use std::time::Duration;
+    /// use leveret::{Broker, Delivery, Message};
+    ///
+    /// let queue = Broker::new().declare_queue("rows").declare()?;
+    /// for row in ["a", "b", "c"] {
+    ///     queue.send(Message::new(row))?;
+    /// }
+    /// let consumer = queue.consume().start()?;
+    /// let mut batch = Vec::new();
+    /// assert_eq!(consumer.recv_batch(&mut batch, 10, Duration::from_secs(10))?, 3);
+    /// Delivery::ack_all(batch)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv_batch(
         &self,
         into: &mut Vec<Delivery>,
@@ -236,7 +276,7 @@ impl Consumer {
     }
 
     /// Waits as a task for the next delivery. Cancel-safe: a delivery leaves only with `Ready`.
-    /// Any number of tasks may wait.
+    /// Any number of tasks may wait. In async code: `poll_fn(|cx| consumer.poll_recv(cx)).await`.
     #[must_use = "a delivery that is ready has been taken"]
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Result<Delivery, RecvError>> {
         let core = &self.0.core;

@@ -49,6 +49,22 @@ pub struct Delivery {
 }
 
 /// The duty to settle one delivery; dropped, it does what the dropped delivery would.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Message};
+///
+/// let queue = Broker::new().declare_queue("tasks").declare()?;
+/// queue.send(Message::new("sweep"))?;
+/// let (message, acker) = queue.get()?.expect("it is there").into_parts();
+/// assert_eq!(message.text(), Some("sweep"));
+/// acker.requeue()?;
+/// assert_eq!(queue.stats().ready, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a dropped acker requeues"]
 pub struct Acker {
     from: Origin,
@@ -76,14 +92,16 @@ enum Origin {
 ///
 /// assert_eq!(Outcome::from(()), Outcome::Ack);
 /// assert_eq!(Outcome::from(Ok::<(), String>(())), Outcome::Ack);
-/// assert_eq!(Outcome::from(Err::<(), _>("no such order")), Outcome::Reject("no such order".into()));
+/// let rejected = Outcome::from(Err::<(), _>("no such order"));
+/// assert_eq!(rejected, Outcome::Reject("no such order".into()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Done: the queue forgets it.
     Ack,
-    /// Given up, with a cause for people to read. The queue forgets it.
+    /// Given up, with a cause for people to read. The queue forgets both: dead letters are not yet
+    /// effective.
     Reject(String),
     /// Back to its place, to be tried again.
     Requeue,
@@ -142,23 +160,26 @@ impl Delivery {
         self.acker.ack()
     }
 
-    /// Acks this and all earlier deliveries of its consumer, under one lock. Whoever holds one of
-    /// those may still settle it, which does nothing then: so it is for a consumer that one thread
-    /// receives from. Where several share a consumer, use [`ack_all`](Self::ack_all).
+    /// Acks this and all earlier deliveries of its consumer, under one lock. Settling one of those
+    /// later does nothing.
+    ///
+    /// A consumer that is shared refuses, since that would ack what others work on: there,
+    /// [`ack_all`](Self::ack_all) acks just what it is given, as fast.
     ///
     /// # Errors
     ///
-    /// `Closed` if the broker has closed and taken it back.
+    /// `WrongMode` if the consumer has clones, workers among them; the delivery goes back to its
+    /// place then. `Closed` if the broker has closed and taken it back.
     pub fn ack_through(mut self) -> Result<()> {
         self.acker.check_open()?;
-        if let Some(key) = self.acker.duty.take() {
-            match &self.acker.from {
-                Origin::Consumer(consumer) => consumer.accept_through(key),
-                Origin::Queue(cell) => {
-                    cell.settle(&[key], Settlement::Accept);
-                }
+        let Some(key) = self.acker.duty else { return Ok(()) };
+        match &self.acker.from {
+            Origin::Consumer(consumer) => consumer.accept_through(key)?,
+            Origin::Queue(cell) => {
+                cell.settle(&[key], Settlement::Accept);
             }
         }
+        self.acker.duty = None;
         Ok(())
     }
 
@@ -197,7 +218,7 @@ impl Delivery {
         self.acker.requeue()
     }
 
-    /// Given up: the queue forgets it.
+    /// Given up: the queue forgets it. (Dead letters are not yet effective.)
     ///
     /// # Errors
     ///
@@ -211,7 +232,7 @@ impl Delivery {
     /// # Errors
     ///
     /// `Closed` if the broker has closed and taken it back.
-    pub fn settle(self, outcome: &Outcome) -> Result<()> {
+    pub fn settle(self, outcome: Outcome) -> Result<()> {
         self.acker.settle(outcome)
     }
 
@@ -239,7 +260,7 @@ impl Delivery {
     /// ```
     pub fn process<R: Into<Outcome>>(self, handler: impl FnOnce(&Self) -> R) -> Result<Outcome> {
         let outcome = handler(&self).into();
-        self.settle(&outcome)?;
+        self.settle(outcome.clone())?;
         Ok(outcome)
     }
 
@@ -251,8 +272,9 @@ impl Delivery {
     /// `Unroutable` if the request has no `reply_to` or names a queue that is not there; otherwise
     /// as publishing.
     pub fn reply(&self, reply: Message) -> Result<(), PublishError> {
-        let unroutable = |reply| Err(PublishError::new(PublishReason::Unroutable, reply));
-        let Some(to) = self.reply_to() else { return unroutable(reply) };
+        let Some(to) = self.reply_to() else {
+            return Err(PublishError::new(PublishReason::Unroutable, reply));
+        };
         let Some(vhost) = self.acker.cell().vhost().filter(|vhost| vhost.is_publishing()) else {
             return Err(PublishError::new(PublishReason::Closed, reply));
         };
@@ -264,19 +286,15 @@ impl Delivery {
             .map_err(|(error, reply)| PublishError::new(error, reply))?;
         publish::with_found(|found| {
             if let Err(error) = vhost.route(&Source::Default, to, &checked, found) {
-                return Err(PublishError::new(error, checked.message));
+                return Err(checked.refuse(error));
             }
             if found.queues.is_empty() && !reply::is_address(to) {
-                return unroutable(checked.message);
+                return Err(checked.refuse(PublishReason::Unroutable));
             }
-            let envelope = Envelope {
-                exchange: Name::default(),
-                routing_key: Name::from(to),
-                message: checked.message,
-            };
-            if let Err(reason) = vhost.check_room(envelope.byte_size(), found) {
-                return Err(PublishError::new(reason, envelope.message));
+            if let Err(reason) = vhost.check_room(checked.byte_size("", to), found) {
+                return Err(checked.refuse(reason));
             }
+            let envelope = checked.into_envelope(Name::default(), Name::from(to));
             found.enqueue(Held::Resident(Arc::new(envelope)));
             Ok(())
         })
@@ -334,7 +352,8 @@ impl Acker {
     /// # Errors
     ///
     /// `Closed` if the broker has closed and taken it back.
-    pub fn settle(self, outcome: &Outcome) -> Result<()> {
+    #[expect(clippy::needless_pass_by_value, reason = "the cause will go with a dead letter")]
+    pub fn settle(self, outcome: Outcome) -> Result<()> {
         match outcome {
             Outcome::Ack => self.ack(),
             Outcome::Reject(_) => self.reject(),

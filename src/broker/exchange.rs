@@ -8,8 +8,8 @@ use super::{
     binding::{Binding, BindingKey, Destination},
     bounds,
     call::{CallError, PendingReply},
-    cell::QueueCell,
     exchange_cell::Target,
+    plan::Plan,
     publish::{self, Checked, Found, Source},
     publish_error::{PublishError, PublishReason},
     publisher::PublisherBuilder,
@@ -91,7 +91,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `AccessRefused` for the default exchange; `Closed`.
+    /// `AccessRefused` for the default exchange; `InvalidName` or `LimitExceeded` for what could
+    /// not have been bound; `Closed`.
     pub fn unbind(&self, from: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<()> {
         self.remove_binding(&from.into(), &key.into())
     }
@@ -260,40 +261,53 @@ impl Exchange {
         message: Message,
         mandatory: Mandatory,
     ) -> Result<Routed, PublishError> {
-        self.route_then(key, message, |envelope, found| {
-            let vhost = self.vhost.state();
+        publish::with_found(|found| {
+            let checked = self.route(key, message, found)?;
             if mandatory == Mandatory::Yes && found.queues.is_empty() {
-                return Err((PublishReason::Unroutable, envelope));
+                return Err(checked.refuse(PublishReason::Unroutable));
             }
-            if let Err(reason) = vhost.check_room(envelope.byte_size(), found) {
-                return Err((reason, envelope));
-            }
-            let queues = found.enqueue(Held::Resident(Arc::new(envelope)));
+            let queues = self.enqueue(key, checked, found)?;
             Ok(Routed { queues })
         })
     }
 
-    /// Checks and routes a message, and does something with it and the queues found.
-    pub(crate) fn route_then<R>(
+    /// Checks a message and finds where it goes.
+    pub(crate) fn route(
         &self,
         key: &str,
         message: Message,
-        act: impl FnOnce(Envelope, &mut Found) -> Result<R, (PublishReason, Envelope)>,
-    ) -> Result<R, PublishError> {
-        let vhost = self.vhost.state();
+        found: &mut Found,
+    ) -> Result<Checked, PublishError> {
         if let Err(error) = self.check_publish(key) {
             return Err(PublishError::new(error, message));
         }
+        let vhost = self.vhost.state();
         let checked = Checked::new(message, vhost, bounds::DEFAULT_USER)
             .map_err(|(error, message)| PublishError::new(error, message))?;
-        publish::with_found(|found| {
-            if let Err(error) = vhost.route(&self.source, key, &checked, found) {
-                return Err(PublishError::new(error, checked.message));
-            }
-            let envelope = checked.into_envelope(self.source.name(), Name::from(key));
-            act(envelope, found)
-                .map_err(|(reason, envelope)| PublishError::new(reason, envelope.message))
-        })
+        match vhost.route(&self.source, key, &checked, found) {
+            Ok(()) => Ok(checked),
+            Err(error) => Err(checked.refuse(error)),
+        }
+    }
+
+    /// Puts a message where it goes, if there is room everywhere.
+    pub(crate) fn enqueue(
+        &self,
+        key: &str,
+        checked: Checked,
+        found: &mut Found,
+    ) -> Result<u32, PublishError> {
+        let bytes = checked.byte_size(self.name(), key);
+        if let Err(reason) = self.vhost.state().check_room(bytes, found) {
+            return Err(checked.refuse(reason));
+        }
+        let envelope = checked.into_envelope(self.source.name(), Name::from(key));
+        Ok(found.enqueue(Held::Resident(Arc::new(envelope))))
+    }
+
+    /// The name of the exchange, to be kept with a message.
+    pub(crate) fn source_name(&self) -> Name {
+        self.source.name()
     }
 
     pub(crate) fn publish_all(
@@ -302,31 +316,43 @@ impl Exchange {
         messages: &mut Vec<Message>,
         mandatory: Mandatory,
     ) -> Result<Routed, PublishReason> {
-        let vhost = self.vhost.state();
         self.check_publish(key)?;
-        let mut batch = Batch::default();
-        publish::with_found(|found| {
-            let mut is_routed = false;
-            for message in messages.iter() {
-                let checked = Checked::new(message.clone(), vhost, bounds::DEFAULT_USER)
-                    .map_err(|(error, _)| error)?;
-                if !is_routed || message.headers().is_some() {
-                    found.clear();
-                    vhost.route(&self.source, key, &checked, found)?;
-                    is_routed = message.headers().is_none();
-                }
-                if mandatory == Mandatory::Yes && found.queues.is_empty() {
-                    return Err(PublishReason::Unroutable);
-                }
-                batch.add(checked.into_envelope(self.source.name(), Name::from(key)), found);
+        let plan = publish::with_found(|found| self.plan(key, messages, mandatory, found))?;
+        Ok(Routed { queues: plan.enqueue(&self.source.name(), key, messages) })
+    }
+
+    /// Checks and routes a batch, and changes nothing.
+    fn plan(
+        &self,
+        key: &str,
+        messages: &[Message],
+        mandatory: Mandatory,
+        found: &mut Found,
+    ) -> Result<Plan, PublishReason> {
+        let vhost = self.vhost.state();
+        let mut plan = Plan::default();
+        let mut bytes: u64 = 0;
+        for message in messages {
+            bounds::check_message(message, &vhost.context.limits, bounds::DEFAULT_USER)?;
+            let headers = message.headers();
+            if headers.is_some() || !plan.goes_on {
+                found.clear();
+                let further_keys = bounds::further_keys(message);
+                vhost.route_keys(&self.source, key, &further_keys, headers, found)?;
+                plan.start_run(found, headers.is_none());
             }
-            Ok(())
-        })?;
-        if !vhost.context.budget.has_room(batch.bytes) {
-            return Err(PublishReason::Full);
+            let queues = plan.extend_run();
+            if mandatory == Mandatory::Yes && queues == 0 {
+                return Err(PublishReason::Unroutable);
+            }
+            let size = Envelope::byte_size_of(self.name(), key, message);
+            bytes = bytes.saturating_add(size.saturating_mul(queues as u64));
         }
-        messages.clear();
-        Ok(Routed { queues: batch.enqueue() })
+        if plan.has_room() && vhost.context.budget.has_room(bytes) {
+            Ok(plan)
+        } else {
+            Err(PublishReason::Full)
+        }
     }
 
     pub(crate) fn retry_while_full<R>(
@@ -381,32 +407,6 @@ impl Exchange {
             Source::Exchange(cell) if cell.is_deleted() => Ok(()),
             Source::Exchange(cell) => vhost.delete_exchange(&cell.name, condition),
         }
-    }
-}
-
-/// Messages of a batch, by the queues that they go to.
-#[derive(Debug, Default)]
-struct Batch {
-    queues: Vec<(Arc<QueueCell>, Vec<Held>)>,
-    bytes: u64,
-}
-
-impl Batch {
-    fn add(&mut self, envelope: Envelope, found: &Found) {
-        self.bytes += envelope.byte_size().saturating_mul(found.queues.len() as u64);
-        let held = Held::Resident(Arc::new(envelope));
-        for cell in &found.queues {
-            // The queues of a batch are few, and mostly the same for all of it.
-            let known = self.queues.iter_mut().find(|(known, _)| Arc::ptr_eq(known, cell));
-            match known {
-                Some((_, messages)) => messages.push(held.clone()),
-                None => self.queues.push((Arc::clone(cell), vec![held.clone()])),
-            }
-        }
-    }
-
-    fn enqueue(self) -> u32 {
-        self.queues.into_iter().map(|(cell, messages)| cell.enqueue_all(messages)).sum()
     }
 }
 

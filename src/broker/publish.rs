@@ -10,7 +10,7 @@ use super::{
     bounds,
     cell::QueueCell,
     exchange_cell::{ExchangeCell, Target},
-    publish_error::PublishReason,
+    publish_error::{PublishError, PublishReason},
     reply::{self, ReplySlot},
     vhost_state::VhostState,
 };
@@ -78,9 +78,10 @@ impl Source {
 }
 
 impl Checked {
-    /// Checks a message and prepares it for routing. On an error the message is unchanged.
+    /// Checks a message. Until it is made an envelope of, it stays as it was given, so that it can
+    /// be given back.
     pub(crate) fn new(
-        mut message: Message,
+        message: Message,
         vhost: &VhostState,
         user: &str,
     ) -> Result<Self, (Error, Message)> {
@@ -88,20 +89,37 @@ impl Checked {
             return Err((error, message));
         }
         let further_keys = bounds::further_keys(&message);
-        if message.header(bounds::BCC).is_some()
-            && let Some(headers) = &mut message.properties_mut().headers
-        {
-            headers.remove(bounds::BCC);
-        }
         Ok(Self { message, further_keys })
+    }
+
+    /// One that was checked before, and routed.
+    pub(crate) fn again(message: Message) -> Self {
+        Self { message, further_keys: Vec::new() }
     }
 
     pub(crate) fn has_further_keys(&self) -> bool {
         !self.further_keys.is_empty()
     }
 
+    /// The bytes that it will count for in each queue.
+    pub(crate) fn byte_size(&self, exchange: &str, routing_key: &str) -> u64 {
+        Envelope::byte_size_of(exchange, routing_key, &self.message)
+    }
+
+    /// The message as queues get it: without its BCC header.
     pub(crate) fn into_envelope(self, exchange: Name, routing_key: Name) -> Envelope {
-        Envelope { exchange, routing_key, message: self.message }
+        let mut message = self.message;
+        if message.header(bounds::BCC).is_some()
+            && let Some(headers) = &mut message.properties_mut().headers
+        {
+            headers.remove(bounds::BCC);
+        }
+        Envelope { exchange, routing_key, message }
+    }
+
+    /// Gives the message back.
+    pub(crate) fn refuse(self, reason: impl Into<PublishReason>) -> PublishError {
+        PublishError::new(reason, self.message)
     }
 }
 
@@ -141,20 +159,34 @@ impl VhostState {
         checked: &Checked,
         found: &mut Found,
     ) -> Result<(), Error> {
-        let further = checked.further_keys.iter().map(Name::as_str);
-        let keys = std::iter::once(key).chain(further);
+        let headers = checked.message.headers();
+        self.route_keys(source, key, &checked.further_keys, headers, found)
+    }
+
+    /// Finds where a message with these keys and headers goes.
+    pub(crate) fn route_keys(
+        &self,
+        source: &Source,
+        key: &str,
+        further_keys: &[Name],
+        headers: Option<&Table>,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        let keys = std::iter::once(key).chain(further_keys.iter().map(Name::as_str));
         match source {
             Source::Default => self.route_by_queue_name(keys, found),
             Source::Exchange(exchange) => {
-                self.route_by_bindings(exchange, &keys, checked.message.headers(), found)?;
+                self.route_by_bindings(exchange, &keys, headers, found)?;
             }
         }
         Ok(())
     }
 
-    /// Whether all queues that were found have room for a message of so many bytes.
+    /// Whether everyone who was found has room for a message of so many bytes.
     pub(crate) fn check_room(&self, bytes: u64, found: &Found) -> Result<(), PublishReason> {
-        if self.context.budget.has_room(bytes.saturating_mul(found.queues.len() as u64)) {
+        let bytes = bytes.saturating_mul(found.queues.len() as u64);
+        let is_taken = found.reply.as_ref().is_none_or(|reply| reply.has_room());
+        if is_taken && self.context.budget.has_room(bytes) {
             Ok(())
         } else {
             Err(PublishReason::Full)
@@ -164,7 +196,7 @@ impl VhostState {
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {
         for key in keys {
             if reply::is_address(key) {
-                found.reply = self.replies.find(key);
+                found.reply = found.reply.take().or_else(|| self.replies.find(key));
             } else if let Some(cell) = self.routed_queue(key)
                 && found.routes.push(&Target::Queue(Arc::clone(&cell)))
             {

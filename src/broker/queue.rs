@@ -1,6 +1,6 @@
 //! Queues of the handle tier.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     bounds,
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     Entity, Error, Message, Name, Result,
+    clock::HostDeadline,
     engine::queue::{AckMode, DeleteConditions, Held},
-    message::Envelope,
 };
 
 /// A handle to a queue: a cheap clone, which nothing but using it looks up.
@@ -131,19 +131,16 @@ impl Queue {
         if checked.has_further_keys() {
             return self.send_to_further_keys(checked);
         }
-        let envelope = Envelope {
-            exchange: Name::default(),
-            routing_key: self.cell.name.clone(),
-            message: checked.message,
-        };
-        if !vhost.context.budget.has_room(envelope.byte_size()) {
-            return Err(PublishError::new(PublishReason::Full, envelope.message));
+        let name = &self.cell.name;
+        if !vhost.context.budget.has_room(checked.byte_size("", name)) {
+            return Err(checked.refuse(PublishReason::Full));
         }
-        let held = Held::Resident(Arc::new(envelope));
+        let held = Held::Resident(Arc::new(checked.into_envelope(Name::default(), name.clone())));
         self.cell.enqueue(held).map_err(|held| self.gone(held))
     }
 
-    /// Takes the next message, if there is one.
+    /// Takes the next message, if there is one. What is handed to consumers already, received or
+    /// not, is not there.
     ///
     /// # Errors
     ///
@@ -167,7 +164,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if `n` is zero; otherwise as [`ConsumerBuilder::start`].
+    /// `InvalidArgument` if `n` is zero; otherwise as [`ConsumerBuilder::workers`].
     ///
     /// # Examples
     ///
@@ -183,9 +180,7 @@ impl Queue {
     /// })?;
     /// queue.send(Message::new("sweep"))?;
     /// queue.send(Message::new([0xff]))?;
-    /// while workers.report().acked + workers.report().rejected < 2 {
-    ///     std::thread::yield_now();
-    /// }
+    /// assert!(queue.wait_empty(Duration::from_secs(10)));
     /// let report = workers.stop(Duration::from_secs(10));
     /// assert_eq!((report.acked, report.rejected), (1, 1));
     /// # Ok(())
@@ -215,6 +210,43 @@ impl Queue {
             dropped: snapshot.counts.dropped,
             purged: snapshot.counts.purged,
             deleted: snapshot.counts.deleted,
+        }
+    }
+
+    /// Waits until no message is ready or unacked, at most so long in the host's time. Says whether
+    /// that was so: a publisher may have sent the next one since.
+    ///
+    /// A broker without a store forgets what nobody has handled when it closes, so this is what a
+    /// graceful end waits for first, after it has stopped taking work.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use std::time::Duration;
+    /// use leveret::{Broker, Message};
+    ///
+    /// let queue = Broker::new().declare_queue("tasks").declare()?;
+    /// queue.send(Message::new("sweep"))?;
+    /// assert!(!queue.wait_empty(Duration::ZERO));
+    /// let workers = queue.workers(1, |task| println!("{:?}", task.text()))?;
+    /// assert!(queue.wait_empty(Duration::from_secs(10)));
+    /// assert_eq!(workers.stop(Duration::from_secs(10)).acked, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "it may have waited in vain"]
+    pub fn wait_empty(&self, within: Duration) -> bool {
+        let until = HostDeadline::within(within);
+        let mut watch = self.cell.context().progress.watch();
+        loop {
+            let snapshot = self.cell.snapshot();
+            if snapshot.ready + snapshot.unacked == 0 {
+                return true;
+            }
+            if !watch.wait(until) {
+                return false;
+            }
         }
     }
 
@@ -288,12 +320,12 @@ impl Queue {
             let vhost = self.vhost.state();
             let name = &self.cell.name;
             if let Err(error) = vhost.route(&source, name, &checked, found) {
-                return Err(PublishError::new(error, checked.message));
+                return Err(checked.refuse(error));
+            }
+            if let Err(reason) = vhost.check_room(checked.byte_size("", name), found) {
+                return Err(checked.refuse(reason));
             }
             let envelope = checked.into_envelope(Name::default(), name.clone());
-            if let Err(reason) = vhost.check_room(envelope.byte_size(), found) {
-                return Err(PublishError::new(reason, envelope.message));
-            }
             found.enqueue(Held::Resident(Arc::new(envelope)));
             Ok(())
         })

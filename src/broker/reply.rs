@@ -29,6 +29,16 @@ pub(crate) fn is_address(key: &str) -> bool {
 }
 
 impl ReplySlot {
+    /// Whether a reply can be taken now. The publisher is told if not, so that none is dropped.
+    pub(crate) fn has_room(&self) -> bool {
+        match self {
+            Self::Call(_) => true,
+            Self::Channel(channel, _) => {
+                channel.upgrade().is_none_or(|channel| channel.has_event_room())
+            }
+        }
+    }
+
     /// Hands a reply to whoever waits for it.
     pub(crate) fn deliver(&self, reply: &Held) {
         match self {

@@ -91,15 +91,21 @@ impl Timers {
         }
     }
 
-    /// Ends the thread, and waits for it unless it is the caller. A broker always stops its timers.
+    /// Has the thread end, without waiting for it. A broker always stops its timers.
     pub(crate) fn stop(&self) {
-        let thread = {
+        let heap = {
             let mut state = self.state.lock();
             state.stopped = true;
-            state.heap.clear();
-            state.thread.take()
+            std::mem::take(&mut state.heap)
         };
         self.changed.notify_all();
+        // A queue may be held by nothing else, and its messages have destructors.
+        drop(heap);
+    }
+
+    /// Waits for the thread to end, unless it is the caller.
+    pub(crate) fn join(&self) {
+        let thread = self.state.lock().thread.take();
         if let Some(thread) = thread
             && thread.thread().id() != thread::current().id()
         {

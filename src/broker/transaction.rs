@@ -6,10 +6,12 @@ use super::{
     cell::QueueCell,
     delivery::{Delivery, Outcome},
     exchange::{Exchange, Routed},
+    publish::{self, Checked},
     publish_error::PublishError,
+    reply::ReplySlot,
     vhost::VirtualHost,
 };
-use crate::{Error, ErrorKind, Message, Result, engine::queue::Held, message::Envelope};
+use crate::{Error, ErrorKind, Message, Name, Result, engine::queue::Held};
 
 /// Publishes and settlements that take effect together at [`commit`](Self::commit).
 ///
@@ -48,11 +50,18 @@ pub struct Transaction {
 
 #[derive(Debug)]
 enum Step {
-    Publish(Envelope, Vec<Arc<QueueCell>>),
+    Publish {
+        checked: Checked,
+        /// Exchange and key.
+        to: (Name, Name),
+        queues: Vec<Arc<QueueCell>>,
+        reply: Option<Arc<ReplySlot>>,
+    },
     Settle(Delivery, Outcome),
 }
 
-/// A commit that did not happen. The transaction can be tried again or rolled back.
+/// A commit that did not happen. The transaction can be tried again or rolled back; dropping the
+/// error rolls it back.
 #[derive(Debug, thiserror::Error)]
 #[error("not committed: {error}")]
 pub struct CommitError {
@@ -85,16 +94,16 @@ impl Transaction {
             let kind = ErrorKind::LimitExceeded { limit: "transaction_steps", max, found };
             return Err(PublishError::new(Error::plain(kind), message));
         }
-        let (routed, step) = exchange.route_then(key, message, |envelope, found| {
+        publish::with_found(|found| {
+            let checked = exchange.route(key, message, found)?;
             let queues: Vec<_> = found.queues.drain(..).collect();
             let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
-            Ok((routed, Step::Publish(envelope, queues)))
-        })?;
-        if let Step::Publish(envelope, queues) = &step {
-            self.bytes += envelope.byte_size().saturating_mul(queues.len() as u64);
-        }
-        self.steps.push(step);
-        Ok(routed)
+            let size = checked.byte_size(exchange.name(), key);
+            self.bytes = self.bytes.saturating_add(size.saturating_mul(queues.len() as u64));
+            let to = (exchange.source_name(), Name::from(key));
+            self.steps.push(Step::Publish { checked, to, queues, reply: found.reply.take() });
+            Ok(routed)
+        })
     }
 
     /// Settles at the commit.
@@ -131,7 +140,7 @@ impl Transaction {
         let (mut messages, mut deliveries) = (Vec::new(), Vec::new());
         for step in self.steps {
             match step {
-                Step::Publish(envelope, _) => messages.push(envelope.message),
+                Step::Publish { checked, .. } => messages.push(checked.message),
                 Step::Settle(delivery, _) => deliveries.push(delivery),
             }
         }
@@ -141,8 +150,11 @@ impl Transaction {
     fn apply(self) {
         for step in self.steps {
             match step {
-                Step::Publish(envelope, queues) => {
-                    let held = Held::Resident(Arc::new(envelope));
+                Step::Publish { checked, to: (exchange, key), queues, reply } => {
+                    let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
+                    if let Some(reply) = reply {
+                        reply.deliver(&held);
+                    }
                     for cell in queues {
                         // One that was deleted meanwhile takes nothing.
                         let _ = cell.enqueue(held.clone());
@@ -150,7 +162,7 @@ impl Transaction {
                 }
                 Step::Settle(delivery, outcome) => {
                     // Closed in the middle means that the broker has taken the delivery back.
-                    let _ = delivery.settle(&outcome);
+                    let _ = delivery.settle(outcome);
                 }
             }
         }

@@ -121,10 +121,10 @@ impl VhostState {
         name: &str,
         declaration: ExchangeDeclaration,
     ) -> Result<Arc<ExchangeCell>> {
-        self.check_open()?;
         self.check_table(&declaration.arguments)?;
         let name = without_line_breaks(bounds::name(Entity::Exchange, name)?);
         let mut topology = self.topology.lock();
+        self.check_open()?;
         let is_new = topology.exchange(&name).is_none();
         let exchanges = topology.exchanges().len();
         self.check_count("exchanges", self.context.limits.exchanges, exchanges, is_new)?;
@@ -155,10 +155,10 @@ impl VhostState {
         name: &str,
         declaration: QueueDeclaration,
     ) -> Result<Arc<QueueCell>> {
-        self.check_open()?;
         self.check_table(&declaration.arguments)?;
         let name = without_line_breaks(bounds::name(Entity::Queue, name)?);
         let mut topology = self.topology.lock();
+        self.check_open()?;
         let is_new = topology.queue(&name).is_none();
         let queues = topology.queues().len();
         self.check_count("queues", self.context.limits.queues, queues, is_new)?;
@@ -321,9 +321,11 @@ impl VhostState {
         }
     }
 
-    /// Takes no more declarations, and tells those who wait for replies that none will come.
+    /// Takes no more declarations, and tells those who wait for replies or for room that there
+    /// will be none.
     pub(crate) fn close(&self) {
         self.is_deleted.store(true, Ordering::Release);
+        self.context.room.tell_all();
         for reply in self.replies.all() {
             if let ReplySlot::Call(call) = &*reply {
                 call.end();
@@ -333,6 +335,8 @@ impl VhostState {
 
     /// Ends everything in it, for good, and says how many messages are gone with it.
     pub(crate) fn end(&self, reason: EndReason) -> u64 {
+        // Whoever declares under the lock from now on finds that it is closed.
+        drop(self.topology.lock());
         let mut messages = 0;
         for cell in self.queues.all() {
             let snapshot = cell.snapshot();
@@ -350,6 +354,15 @@ impl VhostState {
 
     pub(crate) fn all_queues(&self) -> Vec<Arc<QueueCell>> {
         self.queues.all()
+    }
+
+    /// Checks what exists, and each queue.
+    #[cfg(fuzzing)]
+    pub(crate) fn check_invariants(&self) {
+        self.topology.lock().check_invariants();
+        for cell in self.queues.all() {
+            cell.check_invariants();
+        }
     }
 
     /// Neither the broker nor this virtual host has ended.

@@ -195,11 +195,11 @@ impl Pool {
             self.state.lock().running += 1;
             self.handle(delivery, handler);
             self.state.lock().running -= 1;
-            self.context.made_progress();
+            self.context.progress.made();
         }
         self.state.lock().alive -= 1;
         self.changed.notify_all();
-        self.context.made_progress();
+        self.context.progress.made();
     }
 
     fn handle<R: Into<Outcome>>(&self, delivery: Delivery, handler: &impl Fn(&Delivery) -> R) {
@@ -216,7 +216,7 @@ impl Pool {
             Outcome::Requeue => &self.requeued,
         };
         // Closed in the meantime means that the broker has taken the delivery back.
-        if delivery.settle(&outcome).is_ok() {
+        if delivery.settle(outcome).is_ok() {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }

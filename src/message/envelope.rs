@@ -18,8 +18,11 @@ pub(crate) struct Envelope {
 impl Envelope {
     /// The bytes that a queue entry holding this counts for.
     pub(crate) fn byte_size(&self) -> u64 {
-        OVERHEAD_BYTES
-            + (self.exchange.len() + self.routing_key.len()) as u64
-            + self.message.byte_size()
+        Self::byte_size_of(&self.exchange, &self.routing_key, &self.message)
+    }
+
+    /// The bytes that such a message will count for.
+    pub(crate) fn byte_size_of(exchange: &str, routing_key: &str, message: &Message) -> u64 {
+        OVERHEAD_BYTES + (exchange.len() + routing_key.len()) as u64 + message.byte_size()
     }
 }

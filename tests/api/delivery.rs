@@ -25,9 +25,9 @@ fn every_ending_is_counted_once() -> Result<()> {
     let queue = queue_of(7)?;
     get(&queue)?.ack()?;
     get(&queue)?.reject()?;
-    get(&queue)?.settle(&Outcome::Ack)?;
-    get(&queue)?.settle(&Outcome::Reject("broken".into()))?;
-    get(&queue)?.settle(&Outcome::Requeue)?;
+    get(&queue)?.settle(Outcome::Ack)?;
+    get(&queue)?.settle(Outcome::Reject("broken".into()))?;
+    get(&queue)?.settle(Outcome::Requeue)?;
     let (message, acker) = get(&queue)?.into_parts();
     assert_eq!(message.text(), Some("4"), "it went back to its place");
     assert_eq!(queue.stats().unacked, 1);

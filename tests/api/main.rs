@@ -2,8 +2,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests start threads")]
 
 mod call;
+mod channel;
 mod clock;
 mod close;
+mod closing;
 mod concurrency;
 mod consumer;
 mod day_one;

@@ -1,0 +1,68 @@
+//! Where the messages of a batch go, decided before any of them does.
+
+use std::sync::Arc;
+
+use super::{cell::QueueCell, publish::Checked, publish::Found, reply::ReplySlot};
+use crate::{Message, Name, engine::queue::Held};
+
+/// The routes of a batch. Messages without headers share one, since they have one key.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    runs: Vec<Run>,
+    /// Whether the last run takes further messages without headers.
+    pub(crate) goes_on: bool,
+}
+
+/// Messages in a row that go to the same places.
+#[derive(Debug)]
+struct Run {
+    messages: usize,
+    queues: Vec<Arc<QueueCell>>,
+    reply: Option<Arc<ReplySlot>>,
+}
+
+impl Plan {
+    /// Begins a run of messages that go where was found.
+    pub(crate) fn start_run(&mut self, found: &mut Found, goes_on: bool) {
+        let queues = found.queues.drain(..).collect();
+        self.runs.push(Run { messages: 0, queues, reply: found.reply.take() });
+        self.goes_on = goes_on;
+    }
+
+    /// Adds a message to the run, and says to how many queues it goes.
+    pub(crate) fn extend_run(&mut self) -> usize {
+        let run = self.runs.last_mut().expect("a run was begun");
+        run.messages += 1;
+        run.queues.len()
+    }
+
+    /// Whether those who wait for replies can take them now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.runs.iter().all(|run| run.reply.as_ref().is_none_or(|reply| reply.has_room()))
+    }
+
+    /// Empties the vector into the queues, with one lock for each of them, and says how many
+    /// copies were taken.
+    pub(crate) fn enqueue(self, exchange: &Name, key: &str, messages: &mut Vec<Message>) -> u32 {
+        let key = Name::from(key);
+        let mut by_queue: Vec<(Arc<QueueCell>, Vec<Held>)> = Vec::new();
+        let mut drained = messages.drain(..);
+        for run in self.runs {
+            for message in drained.by_ref().take(run.messages) {
+                let envelope = Checked::again(message).into_envelope(exchange.clone(), key.clone());
+                let held = Held::Resident(Arc::new(envelope));
+                if let Some(reply) = &run.reply {
+                    reply.deliver(&held);
+                }
+                for cell in &run.queues {
+                    // The queues of a batch are few, and mostly the same for all of it.
+                    match by_queue.iter_mut().find(|(known, _)| Arc::ptr_eq(known, cell)) {
+                        Some((_, batch)) => batch.push(held.clone()),
+                        None => by_queue.push((Arc::clone(cell), vec![held.clone()])),
+                    }
+                }
+            }
+        }
+        by_queue.into_iter().map(|(cell, batch)| cell.enqueue_all(batch)).sum()
+    }
+}
