@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use leveret::{Broker, Message, Result};
 
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// The threads that there are now.
 fn threads() -> usize {
@@ -43,7 +43,7 @@ fn use_everything(broker: &Broker) -> Result<()> {
     exchange.bind(&queue, "")?;
     let subscription = exchange.subscribe("")?;
     let publisher = exchange.publisher().open()?;
-    let _ = publisher.publish("", Message::new("x"))?;
+    drop(publisher.publish("", Message::new("x"))?);
     let consumer = queue.consume().start()?;
     consumer.recv()?.ack()?;
     let _ = consumer.recv_timeout(Duration::from_millis(1));

@@ -1,5 +1,9 @@
 //! The handle tier, by noun, as a user of the crate sees it.
-#![allow(clippy::disallowed_methods, reason = "tests start threads")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests start threads, and share what is theirs"
+)]
 
 mod call;
 mod channel;

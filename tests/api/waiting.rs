@@ -136,7 +136,9 @@ fn threads_and_tasks_share_a_consumer() -> Result<()> {
             thread::yield_now();
         }
         broker.close(std::time::Duration::from_secs(10));
-        threads.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+        for thread in threads {
+            thread.join().expect("it does not panic");
+        }
         assert_eq!(seen.load(Ordering::SeqCst), 600);
         Ok(())
     })
