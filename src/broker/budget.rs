@@ -1,8 +1,8 @@
 //! The memory of a broker, in accounted bytes.
 //!
 //! The counter is one for the whole broker, so queues do not touch it per message: each draws
-//! from it in steps and keeps up to three steps in hand while there is plenty. A publish that finds too little left is
-//! refused before it changes anything.
+//! from it in steps and keeps up to three steps in hand while there is plenty. A publish that
+//! finds too little left is refused before it changes anything.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
