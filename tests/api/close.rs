@@ -13,7 +13,7 @@ use leveret::{
 
 use crate::watchdog::in_time;
 
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// Starts to close on another thread. Returns when new declarations are refused.
 fn start_closing(broker: &Broker) -> JoinHandle<CloseReport> {

@@ -319,7 +319,7 @@ fn copies_go_to_the_keys_in_cc_and_bcc() -> Result<()> {
     let broker = Broker::new();
     let [to, cc, bcc] = ["to", "cc", "bcc"].map(|name| broker.declare_queue(name));
     let (to, cc, bcc) = (to.declare()?, cc.declare()?, bcc.declare()?);
-    let list = |name: &str| Value::Array(vec![Value::from(name), Value::from("to")].into());
+    let list = |name: &str| Value::Array(vec![Value::from(name), Value::from("to")]);
     let message = Message::new("x").with_header("CC", list("cc")).with_header("BCC", list("bcc"));
     to.send(message.clone())?;
     assert_eq!(broker.default_exchange().publish("nowhere", message)?.queues, 3);

@@ -1,11 +1,16 @@
 //! The handle tier, by noun, as a user of the crate sees it.
-#![allow(clippy::disallowed_methods, reason = "tests start threads")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests start threads, and share what is theirs"
+)]
 
 mod call;
 mod channel;
 mod clock;
 mod close;
 mod closing;
+mod concurrency;
 mod consumer;
 mod day_one;
 mod delivery;
@@ -16,9 +21,11 @@ mod last_words;
 mod limits;
 mod publisher;
 mod queue;
+mod random;
 mod subscription;
 mod task;
 mod transaction;
 mod vhost;
+mod waiting;
 mod watchdog;
 mod workers;

@@ -92,7 +92,9 @@ fn a_commit_that_fails_keeps_the_transaction() -> Result<()> {
     assert_eq!((messages.len(), deliveries.len()), (1, 1));
 
     let mut transaction = broker.transaction();
-    deliveries.into_iter().for_each(|delivery| transaction.ack(delivery));
+    for delivery in deliveries {
+        transaction.ack(delivery);
+    }
     transaction.commit()?;
     let mut transaction = broker.transaction();
     let message = messages.remove(0);

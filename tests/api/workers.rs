@@ -16,7 +16,7 @@ use leveret::{Broker, Delivery, ErrorKind, Message, Outcome, Queue, Result, Work
 
 use crate::watchdog::in_time;
 
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// Panics without the message that the panic hook prints.
 fn give_up() -> ! {
@@ -43,7 +43,6 @@ fn the_outcome_settles_and_the_report_counts() -> Result<()> {
     in_time(|| {
         let queue = queue()?;
         let workers = queue.workers(3, |delivery: &Delivery| match delivery.text() {
-            Some("ack") => Outcome::Ack,
             Some("reject") => Outcome::Reject("unwanted".into()),
             Some("panic") if delivery.attempts() < 3 => give_up(),
             Some("requeue") if delivery.attempts() < 2 => Outcome::Requeue,

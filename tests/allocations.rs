@@ -1,0 +1,151 @@
+//! How often the hot paths ask for memory: a publish once beyond the body of its message, whatever
+//! the exchange and however many queues it reaches; a delivery and its settlement never.
+//!
+//! Counted on the calling thread, over thousands of messages and after warming up: queues, tables
+//! and thread-local memory grow to their size and stay there.
+
+use allocation_counter::measure;
+use leveret::{Broker, Consumer, Exchange, Message, Queue, Result};
+
+const MESSAGES: usize = 10_000;
+
+/// What growing a ring buffer or a slab once more may come to.
+const GROWTH: u64 = 64;
+
+fn messages(make: fn() -> Message) -> Vec<Message> {
+    (0..MESSAGES).map(|_| make()).collect()
+}
+
+fn plain() -> Message {
+    Message::new("a body of some forty bytes, give or take")
+}
+
+/// Marked as persistent, which costs a table of properties before it is published.
+fn persistent() -> Message {
+    plain().persistent()
+}
+
+/// How many allocations one publish takes. The messages are made before.
+fn of_publishing(exchange: &Exchange, key: &str, messages: Vec<Message>, queues: u32) -> u64 {
+    measure(|| {
+        for message in messages {
+            let routed = exchange.publish(key, message).expect("there is room");
+            assert_eq!(routed.queues, queues);
+        }
+    })
+    .count_total
+}
+
+/// How many allocations it takes to receive everything and ack it.
+fn of_receiving(consumer: &Consumer) -> u64 {
+    measure(|| {
+        for _ in 0..MESSAGES {
+            let delivery = consumer.recv().expect("it is there");
+            delivery.ack().expect("the broker is open");
+        }
+    })
+    .count_total
+}
+
+/// Publishes and receives once to warm up and once to count.
+#[track_caller]
+fn check(exchange: &Exchange, key: &str, queues: &[Queue]) -> Result<()> {
+    let reached = u32::try_from(queues.len()).expect("they are few");
+    for (kind, make) in [("plain", plain as fn() -> Message), ("persistent", persistent)] {
+        let consumers: Vec<_> =
+            queues.iter().map(|queue| queue.consume().start()).collect::<Result<_>>()?;
+        for is_warm in [false, true] {
+            let published = of_publishing(exchange, key, messages(make), reached);
+            let received: u64 = consumers.iter().map(of_receiving).sum();
+            if is_warm {
+                let per_publish = published.saturating_sub(GROWTH) / MESSAGES as u64;
+                let once = MESSAGES as u64;
+                // No fewer either, or else nothing is counted.
+                let is_once = (once..=once + GROWTH).contains(&published);
+                assert!(is_once, "{kind}: {published} in all, {per_publish} per publish");
+                assert!(received <= GROWTH, "{kind}: {received} for receiving and acking");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn declare(broker: &Broker, count: usize) -> Result<Vec<Queue>> {
+    (0..count).map(|n| broker.declare_queue(&n.to_string()).durable().declare()).collect()
+}
+
+#[test]
+fn on_the_default_exchange() -> Result<()> {
+    let broker = Broker::new();
+    let queues = declare(&broker, 1)?;
+    check(&broker.default_exchange(), queues[0].name(), &queues)
+}
+
+#[test]
+fn on_a_direct_exchange() -> Result<()> {
+    let broker = Broker::new();
+    let queues = declare(&broker, 1)?;
+    let exchange = broker.declare_exchange("orders").durable().declare()?;
+    exchange.bind(&queues[0], "order.created")?;
+    check(&exchange, "order.created", &queues)
+}
+
+#[test]
+fn on_a_topic_exchange() -> Result<()> {
+    let broker = Broker::new();
+    let queues = declare(&broker, 3)?;
+    let exchange = broker.declare_exchange("orders").topic().declare()?;
+    for (queue, pattern) in queues.iter().zip(["order.*", "#", "*.created"]) {
+        exchange.bind(queue, pattern)?;
+    }
+    check(&exchange, "order.created", &queues)
+}
+
+#[test]
+fn on_a_fanout_exchange_to_ten_queues() -> Result<()> {
+    let broker = Broker::new();
+    let queues = declare(&broker, 10)?;
+    let exchange = broker.declare_exchange("orders").fanout().declare()?;
+    for queue in &queues {
+        exchange.bind(queue, "")?;
+    }
+    check(&exchange, "", &queues)
+}
+
+#[test]
+fn through_exchanges_bound_to_exchanges() -> Result<()> {
+    let broker = Broker::new();
+    let queues = declare(&broker, 2)?;
+    let [first, second] = [broker.declare_exchange("1"), broker.declare_exchange("2").fanout()];
+    let (first, second) = (first.declare()?, second.declare()?);
+    first.bind(&second, "k")?;
+    first.bind(&queues[0], "k")?;
+    second.bind(&queues[0], "")?;
+    second.bind(&queues[1], "")?;
+    check(&first, "k", &queues)
+}
+
+/// Straight to a queue, one message at a time, and settled in each way.
+#[test]
+fn in_a_round_trip() -> Result<()> {
+    let broker = Broker::new();
+    let queue = broker.declare_queue("q").declare()?;
+    let consumer = queue.consume().start()?;
+    let round_trip = |is_warm: bool| -> Result<()> {
+        let messages = messages(plain);
+        let counted = measure(|| {
+            for (n, message) in messages.into_iter().enumerate() {
+                queue.send(message).expect("there is room");
+                consumer.recv().expect("it is there").requeue().expect("the broker is open");
+                let delivery = consumer.try_recv().expect("it is there");
+                let settled = if n % 2 == 0 { delivery.ack() } else { delivery.reject() };
+                settled.expect("the broker is open");
+            }
+        });
+        let total = counted.count_total;
+        assert!(!is_warm || total <= MESSAGES as u64 + GROWTH, "{total} in all");
+        Ok(())
+    };
+    round_trip(false)?;
+    round_trip(true)
+}
