@@ -138,6 +138,11 @@ impl Found {
         queues + u32::from(last.enqueue(held).is_ok())
     }
 
+    /// Whether nobody takes the message.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queues.is_empty() && self.reply.is_none()
+    }
+
     /// Forgets all targets, for the next message.
     pub(crate) fn clear(&mut self) {
         self.queues.clear();
