@@ -113,7 +113,7 @@ pub enum ErrorKind {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// It can never fit.
+    /// A size or a count is beyond its bound.
     #[non_exhaustive]
     LimitExceeded {
         /// The bound: a field of [`Limits`](crate::Limits).

@@ -2,8 +2,11 @@
 //! `cfg(fuzzing)`; not a part of the interface.
 
 use crate::{
-    ExchangeKind, Name, Table,
-    engine::routing::{self, Routes, Target},
+    Broker, Channel, ExchangeKind, Name, Table,
+    engine::{
+        queue::model::{Life, Step},
+        routing::{self, Routes, Target},
+    },
 };
 
 /// A target of bindings that is nothing but its number.
@@ -59,4 +62,25 @@ impl Router {
     pub fn check_invariants(&self) {
         self.router.check_invariants();
     }
+}
+
+/// The life of one queue beside a reference: any bytes describe the queue and what happens to it.
+/// Panics where the two differ.
+pub fn queue_life(program: &[u8]) {
+    let Some((config, steps)) = program.split_first() else { return };
+    let mut life = Life::new(*config);
+    for step in steps.as_chunks().0 {
+        life.step(Step::decode(*step));
+    }
+    life.end();
+}
+
+/// Panics if a broker contradicts itself.
+pub fn check_broker(broker: &Broker) {
+    broker.state().default.check_invariants();
+}
+
+/// Panics if a channel contradicts itself.
+pub fn check_channel(channel: &Channel) {
+    channel.check_invariants();
 }

@@ -1,4 +1,88 @@
-//! AMQP semantics inside your own process.
+//! AMQP semantics inside your own process: an embedded message broker.
+//!
+//! A [`Broker`] holds *exchanges*, *queues* and the *bindings* between them. Messages are published
+//! to an exchange with a routing key; the exchange's bindings decide which queues get a copy; each
+//! queue keeps its messages in order and hands them to consumers, who settle every one of them: ack
+//! (done), reject (given up) or requeue (back to its place, to be tried again).
+//!
+//! ```
+//! use leveret::{Broker, Message};
+//!
+//! # fn main() -> leveret::Result<()> {
+//! let broker = Broker::new();
+//! let orders = broker.declare_exchange("orders").topic().declare()?;
+//! let mail = broker.declare_queue("mail").declare()?;
+//! orders.bind(&mail, "order.*")?;
+//!
+//! let routed = orders.publish("order.created", Message::new("order 1"))?;
+//! assert_eq!(routed.queues, 1);
+//!
+//! let consumer = mail.consume().prefetch(10).start()?;
+//! let order = consumer.recv()?;
+//! assert_eq!(order.text(), Some("order 1"));
+//! order.ack()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The nouns
+//!
+//! | | |
+//! |---|---|
+//! | [`Broker`], [`VirtualHost`] | What everything lives in. |
+//! | [`Exchange`], [`Queue`], [`Binding`] | Handles to what was declared: cheap clones. |
+//! | [`Message`], [`Body`], [`Table`], [`Value`] | What travels: bytes, properties, headers. |
+//! | [`Consumer`], [`Delivery`], [`Acker`] | Receiving, and the duty to settle. |
+//! | [`Workers`], [`Outcome`] | Threads that serve a queue with a handler. |
+//! | [`Subscription`] | A consumer with a temporary queue and bindings of its own. |
+//! | [`Publisher`], [`Confirm`], [`Receipt`] | Publishing with proof. |
+//! | [`Transaction`] | Publishes and settlements that happen together. |
+//! | [`Exchange::call`], [`Delivery::reply`] | Requests and replies. |
+//! | [`Limits`] | The bound of every buffer. |
+//! | [`ManualClock`] | Time for tests. |
+//! | [`Error`], [`ErrorKind`] | What went wrong, with AMQP's reply code and text. |
+//!
+//! # Two tiers
+//!
+//! The *handle tier* above is for Rust programs: an error never closes anything, a [`Delivery`]
+//! that is dropped goes back to its queue, and what AMQP decides at run time (settling twice, using
+//! a closed channel) does not compile.
+//!
+//! The *channel tier* is AMQP 0-9-1 method by method, for code that is ported and for comparing
+//! with other brokers: a [`Connection`] has [`Channel`]s, methods take structs with every field of
+//! the protocol ([`QueueDeclare`], [`Publish`], [`Consume`], …), what the broker sends comes as an
+//! [`Event`], and an error closes the channel or the connection as [`Error::scope`] says.
+//!
+//! Both work on the same exchanges and queues of a virtual host, at the same time.
+//!
+//! # Waiting
+//!
+//! Publishing never waits: at a bound it hands the message back in a [`PublishError`]. Only methods
+//! that receive, or that take a [`Duration`](std::time::Duration), wait, in the host's time.
+//! [`Consumer`] shows the forms: [`recv`](Consumer::recv) blocks,
+//! [`recv_timeout`](Consumer::recv_timeout) blocks for so long, [`try_recv`](Consumer::try_recv)
+//! does not block, [`poll_recv`](Consumer::poll_recv) is for tasks of any async runtime, and
+//! [`ready`](Consumer::ready) for `select!` of crossbeam-channel.
+//!
+//! # Features
+//!
+//! | Feature | Adds |
+//! |---|---|
+//! | `json` | [`Message::json`](Message) and `parse_json`, over serde. Off by default. |
+//!
+//! # What is not there
+//!
+//! Everything is in memory. Durability, message TTL, length limits, message priorities, dead
+//! letters and delivery limits are checked and stored, and not yet effective: [`guide::semantics`]
+//! says what that means for each.
+//!
+//! # Further reading
+//!
+//! - [`guide::semantics`]: every rule where this crate follows `RabbitMQ` or differs, the promises
+//!   it makes, and which test shows them.
+//! - [`guide::architecture`]: the layers, the path of a message, the order of locks, every file.
+//! - [`guide::decisions`]: what was chosen, and instead of what.
+//! - `examples/` in the repository: whole programs.
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 mod broker;
@@ -8,6 +92,7 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guide;
 mod message;
 mod name;
 #[cfg_attr(not(loom), expect(clippy::disallowed_types, reason = "the one place for locks"))]
@@ -32,3 +117,8 @@ pub use error::{Denial, DirectReplyFault, Entity, Error, ErrorKind, ReplyCode, R
 pub use message::JsonError;
 pub use message::{Body, Message, Table, TableIter, Value};
 pub use name::Name;
+
+/// Compiles and runs the program in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -16,6 +16,15 @@ use parking_lot as imp;
 #[cfg(loom)]
 use self::modelled as imp;
 
+/// The atomics whose order models explore. Counters and flags that order nothing by themselves are
+/// `std`'s everywhere.
+pub(crate) mod atomic {
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    #[cfg(not(loom))]
+    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+}
+
 /// Where a lock stands in the order of locks. A thread takes them in this order only, and never
 /// two of one rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,18 +158,29 @@ impl fmt::Debug for Condvar {
 #[cfg(debug_assertions)]
 mod held {
     use std::cell::RefCell;
+    #[cfg(not(loom))]
+    use std::thread_local;
+
+    #[cfg(loom)]
+    use loom::thread_local;
 
     use super::Rank;
 
     thread_local! {
-        static HELD: RefCell<Vec<Rank>> = const { RefCell::new(Vec::new()) };
+        static HELD: RefCell<Vec<Rank>> = RefCell::default();
     }
 
     pub(super) struct Held(Rank);
 
+    /// Looks at what this thread holds. A thread that is ending, and drops handles that it kept to
+    /// itself, has no notes any more and is not checked.
+    fn noted(look: impl FnOnce(&mut Vec<Rank>)) {
+        let _ = HELD.try_with(|held| look(&mut held.borrow_mut()));
+    }
+
     impl Held {
         pub(super) fn take(rank: Rank) -> Self {
-            HELD.with_borrow_mut(|held| {
+            noted(|held| {
                 if let Some(highest) = held.iter().max() {
                     assert!(
                         *highest < rank,
@@ -175,7 +195,7 @@ mod held {
 
     impl Drop for Held {
         fn drop(&mut self) {
-            HELD.with_borrow_mut(|held| {
+            noted(|held| {
                 let at = held.iter().rposition(|rank| *rank == self.0);
                 held.remove(at.expect("a held lock was noted"));
             });
@@ -204,62 +224,62 @@ mod modelled {
         time::Duration,
     };
 
-    pub(super) use loom::sync::{RwLockReadGuard, RwLockWriteGuard};
+    pub(crate) use loom::sync::{RwLockReadGuard, RwLockWriteGuard};
 
-    pub(super) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     /// Empty only while it waits.
-    pub(super) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+    pub(crate) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
 
-    pub(super) struct RwLock<T>(loom::sync::RwLock<T>);
+    pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
 
     #[derive(Default)]
-    pub(super) struct Condvar(loom::sync::Condvar);
+    pub(crate) struct Condvar(loom::sync::Condvar);
 
     impl<T> Mutex<T> {
-        pub(super) fn new(value: T) -> Self {
+        pub(crate) fn new(value: T) -> Self {
             Self(loom::sync::Mutex::new(value))
         }
 
-        pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             MutexGuard(Some(self.0.lock().expect("a model does not panic under a lock")))
         }
 
-        pub(super) fn get_mut(&mut self) -> &mut T {
+        pub(crate) fn get_mut(&mut self) -> &mut T {
             self.0.get_mut().expect("a model does not panic under a lock")
         }
     }
 
     impl<T> RwLock<T> {
-        pub(super) fn new(value: T) -> Self {
+        pub(crate) fn new(value: T) -> Self {
             Self(loom::sync::RwLock::new(value))
         }
 
-        pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
+        pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
             self.0.read().expect("a model does not panic under a lock")
         }
 
-        pub(super) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
             self.0.write().expect("a model does not panic under a lock")
         }
     }
 
     impl Condvar {
-        pub(super) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
             let inner = guard.0.take().expect("a guard waits once at a time");
             guard.0 = Some(self.0.wait(inner).expect("a model does not panic under a lock"));
         }
 
         /// Loom has no time: the wait is over when somebody ends it.
-        pub(super) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) {
+        pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) {
             self.wait(guard);
         }
 
-        pub(super) fn notify_one(&self) {
+        pub(crate) fn notify_one(&self) {
             self.0.notify_one();
         }
 
-        pub(super) fn notify_all(&self) {
+        pub(crate) fn notify_all(&self) {
             self.0.notify_all();
         }
     }

@@ -1,6 +1,8 @@
 //! Bindings of the handle tier.
 
-use super::{exchange::Exchange, queue::Queue};
+use std::sync::Arc;
+
+use super::{exchange::Exchange, exchange_cell::Target, queue::Queue};
 use crate::{
     Name, Result, Table, Value,
     engine::entity::{Endpoint, OwnerId},
@@ -24,12 +26,11 @@ impl Destination {
         }
     }
 
-    /// A handle means the entity that it was made for, not another one that has got its name.
-    pub(crate) fn check_exists(&self) -> Result<()> {
+    /// What the handle stands for; nothing for the default exchange.
+    pub(crate) fn target(&self) -> Option<Target> {
         match self {
-            Self::Exchange(exchange) => exchange.check_exists(),
-            Self::Queue(queue) if queue.cell().is_deleted() => Err(queue.not_found()),
-            Self::Queue(_) => Ok(()),
+            Self::Exchange(exchange) => exchange.source().target(),
+            Self::Queue(queue) => Some(Target::Queue(Arc::clone(queue.cell()))),
         }
     }
 

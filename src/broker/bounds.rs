@@ -93,14 +93,20 @@ pub(crate) fn further_keys(message: &Message) -> Vec<Name> {
     lists.flatten().filter_map(Value::as_str).map(Name::from).collect()
 }
 
-/// Integers as Erlang reads them: a sign, then digits, nothing else.
+/// Integers as Erlang reads them: a sign, then digits, nothing else. What follows the digits is
+/// reported before their value.
 fn check_expiration(expiration: &str) -> Result<()> {
-    let digits = expiration.strip_prefix(['+', '-']).unwrap_or(expiration);
+    let unsigned = expiration.strip_prefix(['+', '-']).unwrap_or(expiration);
+    let end = unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len());
+    let (digits, leftover) = unsigned.split_at(end);
     let refused = |fault: &str| {
         Err(invalid("expiration", format!("invalid expiration '{expiration}': {fault}")))
     };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if digits.is_empty() {
         return refused("no_integer");
+    }
+    if !leftover.is_empty() {
+        return refused(&format!("{{leftover_string,{leftover:?}}}"));
     }
     let significant = digits.trim_start_matches('0');
     let value = if significant.is_empty() { Ok(0) } else { significant.parse::<u64>() };

@@ -128,6 +128,7 @@ impl BrokerState {
         let removed = self.state.lock().vhosts.remove(name);
         let vhost = removed.ok_or_else(|| vhost_not_found(name))?;
         vhost.close();
+        self.context.room.made();
         for connection in self.connections() {
             if Arc::ptr_eq(&connection.vhost, &vhost) {
                 connection.close(Some(&vhost_not_found(name)));
@@ -177,7 +178,7 @@ impl BrokerState {
         let mut report = CloseReport::default();
         let pools = self.pools();
         let mut watch = self.context.progress.watch();
-        while self.unacked() > 0 || pools.iter().any(|pool| pool.running() > 0) {
+        while self.unacked() > 0 || !pools.iter().all(|pool| pool.is_over()) {
             if !watch.wait(until) {
                 break;
             }
@@ -185,10 +186,10 @@ impl BrokerState {
         self.context.enter(Phase::Closed);
         report.requeued = self.unacked();
         report.workers_running = pools.iter().map(|pool| pool.running()).sum();
+        report.messages_lost = self.end();
         for pool in &pools {
             pool.join_finished();
         }
-        report.messages_lost = self.end();
         self.context.timers.join();
         report
     }
@@ -200,6 +201,8 @@ impl BrokerState {
         for vhost in &vhosts {
             vhost.close();
         }
+        // Whoever waits for room learns that none will come.
+        self.context.room.made();
         for connection in self.connections() {
             connection.close(Some(&Error::closed()));
         }

@@ -1,10 +1,10 @@
 //! The memory of a broker, in accounted bytes.
 //!
 //! The counter is one for the whole broker, so queues do not touch it per message: each draws
-//! from it in steps and keeps up to three steps in hand. A publish that finds too little left is
+//! from it in steps and keeps up to three steps in hand while there is plenty. A publish that finds too little left is
 //! refused before it changes anything.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The largest step in which queues draw from the counter.
 const STEP_BYTES_MAX: u64 = 4_096;
@@ -36,9 +36,16 @@ impl Budget {
     }
 
     /// Whether so many bytes more would fit now. Publishers that ask at the same time may all be
-    /// told yes: together they can pass the bound by one publish each.
+    /// told yes: together they can pass the bound by one publish each. Nothing always fits, also
+    /// while the bound is passed.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
-        self.drawn.load(Ordering::SeqCst).saturating_add(bytes) <= self.max
+        bytes == 0 || self.drawn.load(Ordering::SeqCst).saturating_add(bytes) <= self.max
+    }
+
+    /// Whether so much is drawn that queues keep no steps in hand: however many there are, what
+    /// they keep together leaves about half of the memory to messages.
+    fn is_tight(&self) -> bool {
+        self.drawn.load(Ordering::Relaxed) > self.max / 2
     }
 
     /// The accounted bytes, up to three steps per queue more than they hold.
@@ -58,7 +65,7 @@ impl Allowance {
             return false;
         }
         let spare = (self.drawn - held) / budget.step * budget.step;
-        let gives_back = spare > 2 * budget.step;
+        let gives_back = spare > 2 * budget.step || (spare > 0 && budget.is_tight());
         if gives_back {
             self.drawn -= spare;
             budget.drawn.fetch_sub(spare, Ordering::SeqCst);

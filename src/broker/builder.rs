@@ -125,7 +125,7 @@ impl Broker {
         self.state().context.budget.drawn()
     }
 
-    fn state(&self) -> &Arc<BrokerState> {
+    pub(crate) fn state(&self) -> &Arc<BrokerState> {
         self.lease().broker()
     }
 

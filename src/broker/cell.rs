@@ -58,8 +58,8 @@ struct CellState {
 /// What is left to do once the queue is let go. Nothing of it allocates in the common case of one
 /// message and one waiter.
 #[derive(Debug, Default)]
-#[must_use = "it has to be run"]
-struct Aftermath {
+#[must_use = "somebody may have to be woken"]
+pub(crate) struct Aftermath {
     wakes: Few<Wake>,
     outward: Vec<Outward>,
     /// Messages that are dropped.
@@ -203,17 +203,22 @@ impl QueueCell {
         self.with(QueueCore::purge)
     }
 
-    /// Ends the queue itself, and tells its consumers. Its name and bindings are the business of
-    /// the virtual host.
+    /// Ends the queue itself. Its name and bindings are the business of the virtual host, which
+    /// holds a lock meanwhile: so whoever has to be told is told by [`Deletion::finish`], after
+    /// the aftermath, which there is either way.
     pub(crate) fn delete(
         self: &Arc<Self>,
         conditions: DeleteConditions,
         reason: EndReason,
-    ) -> Result<Deletion, DeleteRefused> {
-        // The caller holds the topology, so everything that is not the queue's own waits.
+    ) -> (Result<Deletion, DeleteRefused>, Aftermath) {
         let mut after = Aftermath::default();
-        let remains = self.with_deferred(&mut after, |core, _| core.delete(conditions));
-        Ok(Deletion { cell: Arc::clone(self), reason, remains: remains?, after })
+        let remains = self.with_aftermath(&mut after, |core, _| core.delete(conditions));
+        if remains.is_ok() {
+            // It holds nothing from now on, so what it kept in hand is room for others, too.
+            self.state.lock().allowance.release(&self.context.budget);
+            after.made_room = true;
+        }
+        (remains.map(|remains| Deletion { reason, remains }), after)
     }
 
     /// Someone uses the queue by declaring it again.
@@ -254,7 +259,7 @@ impl QueueCell {
     }
 
     /// See [`QueueCore::check_invariants`].
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(fuzzing, all(test, loom)))]
     pub(crate) fn check_invariants(&self) {
         self.state.lock().core.check_invariants();
     }
@@ -277,14 +282,14 @@ impl QueueCell {
 
     fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R) -> R {
         let mut after = Aftermath::default();
-        let result = self.with_deferred(&mut after, act);
+        let result = self.with_aftermath(&mut after, act);
         after.run(self);
         result
     }
 
-    /// Changes the queue under its lock, and notes what is left to do once no lock is held.
+    /// What is left to do is the caller's to run, once no lock is held.
     #[inline]
-    fn with_deferred<R>(
+    fn with_aftermath<R>(
         self: &Arc<Self>,
         after: &mut Aftermath,
         act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
@@ -341,12 +346,13 @@ impl QueueCell {
 }
 
 impl Aftermath {
+    /// Does it. Runs other people's code, so no lock may be held.
     #[inline]
-    fn run(self, cell: &Arc<QueueCell>) {
+    pub(crate) fn run(self, cell: &Arc<QueueCell>) {
         if self.made_room {
             cell.context.room.made();
         }
-        cell.context.made_progress();
+        cell.context.progress.made();
         self.wakes.for_each(Wake::wake);
         for outward in self.outward {
             match outward {
@@ -382,19 +388,35 @@ pub(crate) enum ConsumeRefused {
 #[derive(Debug)]
 #[must_use = "consumers are told when it is finished"]
 pub(crate) struct Deletion {
-    cell: Arc<QueueCell>,
     reason: EndReason,
     remains: Remains<Outlet>,
-    after: Aftermath,
 }
 
 impl Deletion {
-    /// Tells the consumers, drops the messages, and says how many were ready.
-    pub(crate) fn finish(self) -> u64 {
-        self.after.run(&self.cell);
+    /// Tells the consumers, drops the messages, and says how many were ready. Those of a channel
+    /// are told in the order of their tags.
+    pub(crate) fn finish(mut self) -> u64 {
+        self.remains.consumers.sort_by(|one, other| one.tag().cmp(&other.tag()));
         for outlet in &self.remains.consumers {
             outlet.end(self.reason);
         }
         self.remains.ready
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::{Broker, Message};
+
+    #[test]
+    fn a_deleted_queue_keeps_no_room_whoever_holds_it() {
+        let broker = Broker::new();
+        let queue = broker.declare_queue("q").declare().unwrap();
+        queue.send(Message::new("x")).unwrap();
+        assert!(broker.memory_bytes() > 0);
+        queue.delete().unwrap();
+        assert_eq!(broker.memory_bytes(), 0);
+        drop(queue);
+        assert_eq!(broker.memory_bytes(), 0, "it is given back once");
     }
 }

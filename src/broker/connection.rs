@@ -18,6 +18,20 @@ use super::{
 use crate::{Error, Name, Result, clock::HostDeadline};
 
 /// Who connects, and what it understands.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, ConnectOptions, Message, Publish};
+///
+/// let connection = Broker::new().connect(ConnectOptions::default().user("anna"))?;
+/// let channel = connection.open_channel()?;
+/// let message = Message::new("hello").with_user_id("bert");
+/// assert!(channel.basic_publish(Publish::default(), message).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConnectOptions {
@@ -109,11 +123,11 @@ impl Connection {
         let until = HostDeadline::within(within);
         loop {
             let seen = self.state.signal.wakes();
-            let is_closed = self.state.is_closed();
+            let is_over = self.state.is_over();
             if let Some(event) = self.try_event() {
                 return Some(event);
             }
-            if is_closed || !self.state.signal.wait(seen, until) {
+            if is_over || !self.state.signal.wait(seen, until) {
                 return None;
             }
         }
@@ -125,11 +139,11 @@ impl Connection {
     pub fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Option<(ChannelId, Event)>> {
         loop {
             let seen = self.state.signal.wakes();
-            let is_closed = self.state.is_closed();
+            let is_over = self.state.is_over();
             if let Some(event) = self.try_event() {
                 return Poll::Ready(Some(event));
             }
-            if is_closed {
+            if is_over {
                 return Poll::Ready(None);
             }
             if self.state.signal.register(seen, cx.waker().clone()) {

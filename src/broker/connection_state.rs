@@ -38,6 +38,8 @@ pub(crate) struct ConnectionState {
 struct State {
     channels: BTreeMap<u16, Arc<ChannelState>>,
     is_closed: bool,
+    /// Whether closing is done, so that no more events arise.
+    is_over: bool,
     error: Option<Error>,
     /// Whether the closing error is still to be taken as an event.
     announces: bool,
@@ -69,8 +71,13 @@ struct SignalState {
 impl ConnectionState {
     pub(crate) fn new(vhost: Arc<VhostState>, user: Name, cancel_notify: CancelNotify) -> Self {
         let owner = OwnerId(vhost.context.next_number());
-        let state =
-            State { channels: BTreeMap::new(), is_closed: false, error: None, announces: false };
+        let state = State {
+            channels: BTreeMap::new(),
+            is_closed: false,
+            is_over: false,
+            error: None,
+            announces: false,
+        };
         Self {
             vhost,
             owner,
@@ -84,9 +91,9 @@ impl ConnectionState {
     /// Opens a channel under the lowest number that is free.
     pub(crate) fn open_channel(&self) -> Result<Arc<ChannelState>> {
         self.vhost.check_open()?;
-        self.check_open()?;
         let limits = &self.vhost.context.limits;
         let mut state = self.state.lock();
+        state.check_open()?;
         let number = (1..=limits.channels).find(|number| !state.channels.contains_key(number));
         let Some(number) = number else {
             let max = u64::from(limits.channels);
@@ -96,7 +103,7 @@ impl ConnectionState {
         let channel = Arc::new(ChannelState::new(
             ChannelId(number),
             Arc::clone(&self.signal),
-            limits.clone(),
+            limits.events,
             self.wants_cancel,
         ));
         state.channels.insert(number, Arc::clone(&channel));
@@ -119,7 +126,8 @@ impl ConnectionState {
         }
     }
 
-    /// Closes the connection with all its channels, and deletes its exclusive queues.
+    /// Closes the connection with all its channels, and deletes its exclusive queues. All channels
+    /// are closed before the first gives anything back, so that none gets what another returns.
     pub(crate) fn close(&self, error: Option<&Error>) {
         let channels: Vec<_> = {
             let mut state = self.state.lock();
@@ -131,10 +139,15 @@ impl ConnectionState {
             state.announces = error.is_some();
             state.channels.values().cloned().collect()
         };
-        for channel in channels {
-            self.close_channel(&channel, error.cloned());
+        let closed: Vec<_> = channels
+            .iter()
+            .filter_map(|channel| Some((channel, channel.close(error.cloned())?)))
+            .collect();
+        for (channel, remains) in &closed {
+            self.withdraw(channel, remains);
         }
         self.vhost.delete_queues_of(self.owner);
+        self.state.lock().is_over = true;
         self.signal.wake();
     }
 
@@ -142,28 +155,21 @@ impl ConnectionState {
     pub(crate) fn end_consumers(&self) {
         let channels: Vec<_> = self.state.lock().channels.values().cloned().collect();
         for channel in channels {
-            for (tag, ChannelConsumer { cell, id }) in channel.take_consumers() {
-                cell.withdraw(&[id], Settlement::ReturnUnseen, || channel.take_untaken_of(&cell));
-                channel.announce_cancel(&tag);
-            }
+            end_consumers_of(&channel);
         }
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
-        let state = self.state.lock();
-        match (&state.error, state.is_closed) {
-            (Some(error), true) => Err(error.clone()),
-            (None, true) => Err(Error::closed()),
-            (_, false) => Ok(()),
-        }
+        self.state.lock().check_open()
     }
 
     pub(crate) fn error(&self) -> Option<Error> {
         self.state.lock().error.clone()
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state.lock().is_closed
+    /// Whether it is closed with all its channels: no more events arise then.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.lock().is_over
     }
 
     /// The channel with the oldest event.
@@ -197,6 +203,16 @@ impl ConnectionState {
         }
         if let Some(address) = &remains.reply_address {
             drop(self.vhost.replies.remove(address));
+        }
+    }
+}
+
+impl State {
+    fn check_open(&self) -> Result<()> {
+        match (&self.error, self.is_closed) {
+            (Some(error), true) => Err(error.clone()),
+            (None, true) => Err(Error::closed()),
+            (_, false) => Ok(()),
         }
     }
 }
@@ -256,6 +272,20 @@ impl Signal {
             state.waiting.register(waker)
         };
         true
+    }
+}
+
+/// Ends all consumers of a channel. What was not taken from the outbox goes back.
+pub(crate) fn end_consumers_of(channel: &ChannelState) {
+    for (tag, ChannelConsumer { cell, id }) in channel.take_consumers() {
+        let mut retracted = Vec::new();
+        cell.withdraw(&[id], Settlement::ReturnUnseen, || {
+            let (keys, deliveries) = channel.take_untaken_of(&cell);
+            retracted = deliveries;
+            keys
+        });
+        drop(retracted);
+        channel.announce_cancel(&tag);
     }
 }
 

@@ -239,6 +239,25 @@ impl Consumer {
     /// # Errors
     ///
     /// [`RecvError`] once the consumer has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use std::time::Duration;
+    /// use leveret::{Broker, Delivery, Message};
+    ///
+    /// let queue = Broker::new().declare_queue("rows").declare()?;
+    /// for row in ["a", "b", "c"] {
+    ///     queue.send(Message::new(row))?;
+    /// }
+    /// let consumer = queue.consume().start()?;
+    /// let mut batch = Vec::new();
+    /// assert_eq!(consumer.recv_batch(&mut batch, 10, Duration::from_secs(10))?, 3);
+    /// Delivery::ack_all(batch)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv_batch(
         &self,
         into: &mut Vec<Delivery>,
@@ -257,7 +276,7 @@ impl Consumer {
     }
 
     /// Waits as a task for the next delivery. Cancel-safe: a delivery leaves only with `Ready`.
-    /// Any number of tasks may wait.
+    /// Any number of tasks may wait. In async code: `poll_fn(|cx| consumer.poll_recv(cx)).await`.
     #[must_use = "a delivery that is ready has been taken"]
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Result<Delivery, RecvError>> {
         let core = &self.0.core;

@@ -67,8 +67,12 @@ impl ConsumerBuilder {
         }
     }
 
-    /// How many deliveries may be unsettled at a time; 64 by default. Zero is an error at `start`:
-    /// see [`unlimited`](Self::unlimited).
+    /// How many deliveries may be unsettled at a time, over all clones of the consumer; 64 by
+    /// default. Zero is an error at `start`: see [`unlimited`](Self::unlimited).
+    ///
+    /// # AMQP
+    ///
+    /// `basic.qos` with `global=false`, where zero means unlimited, and is the default.
     pub fn prefetch(mut self, count: u16) -> Self {
         self.prefetch = Some(count);
         self
@@ -87,7 +91,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// A delivery that is dropped unsettled is rejected rather than requeued.
+    /// A delivery that is dropped unsettled is rejected rather than requeued: for work that is not
+    /// to be tried twice.
     pub fn reject_on_drop(mut self) -> Self {
         self.on_drop = Settlement::Reject;
         self
@@ -164,7 +169,10 @@ impl ConsumerBuilder {
         cell.consume(terms, Outlet::Mailbox(mailbox), |id| core.started(id))
             .map_err(|refused| refusal::consume(refused, cell, vhost))?;
         let broker = self.queue.vhost().lease().broker();
-        Ok(Consumer::new(core, self.queue.temporary(), broker))
+        let consumer = Consumer::new(core, self.queue.temporary(), broker);
+        // Whoever closes the broker in between may not have seen it; dropping it cancels it.
+        vhost.check_open()?;
+        Ok(consumer)
     }
 
     /// Starts `n` threads that share the consumer. The handler's outcome settles each delivery;
@@ -173,7 +181,8 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if `n` is zero; otherwise as [`start`](Self::start).
+    /// `InvalidArgument` if `n` is zero; `Thread` if one could not be started, and then none runs;
+    /// otherwise as [`start`](Self::start).
     pub fn workers<R: Into<Outcome>>(
         self,
         n: u16,

@@ -33,7 +33,7 @@ pub(crate) struct Context {
     pub(crate) budget: Budget,
     /// Told when memory comes back.
     pub(crate) room: Progress,
-    /// Told when something is settled while the broker closes.
+    /// Told when something has happened in a queue, or a handler has returned.
     pub(crate) progress: Progress,
     /// A [`Phase`]. Stored with release and loaded with acquire, so that who sees a phase sees
     /// what was done before it.
@@ -74,13 +74,6 @@ impl Context {
     /// Goes on to a phase, unless it has got there already.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
-    }
-
-    /// Something is done that a closing broker may wait for.
-    pub(crate) fn made_progress(&self) {
-        if self.phase() != Phase::Open {
-            self.progress.made();
-        }
     }
 
     pub(crate) fn next_number(&self) -> u64 {

@@ -49,6 +49,22 @@ pub struct Delivery {
 }
 
 /// The duty to settle one delivery; dropped, it does what the dropped delivery would.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, Message};
+///
+/// let queue = Broker::new().declare_queue("tasks").declare()?;
+/// queue.send(Message::new("sweep"))?;
+/// let (message, acker) = queue.get()?.expect("it is there").into_parts();
+/// assert_eq!(message.text(), Some("sweep"));
+/// acker.requeue()?;
+/// assert_eq!(queue.stats().ready, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a dropped acker requeues"]
 pub struct Acker {
     from: Origin,
@@ -84,7 +100,8 @@ enum Origin {
 pub enum Outcome {
     /// Done: the queue forgets it.
     Ack,
-    /// Given up, with a cause for people to read. The queue forgets it.
+    /// Given up, with a cause for people to read. The queue forgets both: dead letters are not yet
+    /// effective.
     Reject(String),
     /// Back to its place, to be tried again.
     Requeue,
@@ -201,7 +218,7 @@ impl Delivery {
         self.acker.requeue()
     }
 
-    /// Given up: the queue forgets it.
+    /// Given up: the queue forgets it. (Dead letters are not yet effective.)
     ///
     /// # Errors
     ///

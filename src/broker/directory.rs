@@ -3,32 +3,36 @@
 //! The names are spread over shards with a lock each, so that looking up one queue does not wait
 //! for the declaration of another.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+#[cfg(not(loom))]
+use std::hash::RandomState;
+use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 
 use crate::{
     Name,
     sync::{Rank, RwLock},
 };
 
+/// A model has to take the same way each time.
+#[cfg(loom)]
+type RandomState = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
 /// How many shards. A power of two well above the cores of one machine; an empty shard is small.
 const SHARDS: usize = 16;
+
+type Shard<T> = HashMap<Name, Arc<T>, RandomState>;
 
 /// The queues, or the exchanges, of a virtual host by name.
 #[derive(Debug)]
 pub(crate) struct Directory<T> {
-    shards: [RwLock<HashMap<Name, Arc<T>>>; SHARDS],
+    shards: [RwLock<Shard<T>>; SHARDS],
     hasher: RandomState,
 }
 
 impl<T> Directory<T> {
     pub(crate) fn new() -> Self {
         Self {
-            shards: std::array::from_fn(|_| RwLock::new(Rank::Directory, HashMap::new())),
-            hasher: RandomState::new(),
+            shards: std::array::from_fn(|_| RwLock::new(Rank::Directory, Shard::default())),
+            hasher: RandomState::default(),
         }
     }
 
@@ -60,7 +64,7 @@ impl<T> Directory<T> {
         all
     }
 
-    fn shard(&self, name: &str) -> &RwLock<HashMap<Name, Arc<T>>> {
+    fn shard(&self, name: &str) -> &RwLock<Shard<T>> {
         let hash = self.hasher.hash_one(name);
         let index = usize::try_from(hash % SHARDS as u64).expect("it is below the shard count");
         self.shards.get(index).expect("it is below the shard count")

@@ -8,12 +8,29 @@ use crate::{Error, Message, Name, ReplyCode};
 pub struct ChannelId(pub u16);
 
 /// Number of a delivery, or of a confirmed publish, on its channel: from 1, and never used twice.
-/// Zero with `multiple` means all.
+/// Zero with `multiple` means all. Only a direct reply shows the next number without using it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_structs, reason = "a number of AMQP")]
 pub struct DeliveryTag(pub u64);
 
 /// What the broker sends on its own, in the order in which it happened.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> leveret::Result<()> {
+/// use leveret::{Broker, ConnectOptions, Event, Message, Publish, ReplyCode};
+///
+/// let connection = Broker::new().connect(ConnectOptions::default())?;
+/// let channel = connection.open_channel()?;
+/// let to = Publish { routing_key: "nowhere", mandatory: true, ..Publish::default() };
+/// channel.basic_publish(to, Message::new("lost?"))?;
+/// let Some(Event::Return(returned)) = channel.try_event() else { panic!("it is there") };
+/// assert_eq!(returned.reply_code, ReplyCode::NO_ROUTE);
+/// assert_eq!(returned.message.text(), Some("lost?"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -42,6 +59,8 @@ pub enum Event {
     },
     /// A mandatory message that reached no queue.
     Return(Box<Returned>),
+    /// Memory has come back after a publish on this channel got `Full`: trying again makes sense.
+    Unblocked,
 }
 
 /// A message pushed to a consumer, or got.

@@ -2,10 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
+
 use super::{
     binding::{Binding, BindingKey, Destination},
     bounds,
     call::{CallError, PendingReply},
+    exchange_cell::Target,
     plan::Plan,
     publish::{self, Checked, Found, Source},
     publish_error::{PublishError, PublishReason},
@@ -73,14 +76,14 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `NotFound` if either side is deleted; `AccessRefused` for the default exchange;
+    /// `NotFound` if either side is deleted, or of another virtual host; `AccessRefused` for the
+    /// default exchange;
     /// `InvalidArgument` for a bad `x-match`; `InvalidName`, `LimitExceeded`, `Closed`.
     pub fn bind(&self, to: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<Binding> {
         let (to, key) = (to.into(), key.into());
         let vhost = self.vhost.state();
-        self.check_exists()?;
-        to.check_exists()?;
-        vhost.bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor())?;
+        let ends = self.ends(&to);
+        vhost.bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor(), &ends)?;
         Ok(Binding::new(self.clone(), to, key))
     }
 
@@ -88,7 +91,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `AccessRefused` for the default exchange; `Closed`.
+    /// `AccessRefused` for the default exchange; `InvalidName` or `LimitExceeded` for what could
+    /// not have been bound; `Closed`.
     pub fn unbind(&self, from: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<()> {
         self.remove_binding(&from.into(), &key.into())
     }
@@ -239,26 +243,16 @@ impl Exchange {
     pub(crate) fn remove_binding(&self, from: &Destination, key: &BindingKey) -> Result<()> {
         let vhost = self.vhost.state();
         vhost.check_open()?;
-        if self.check_exists().is_err() || from.check_exists().is_err() {
-            // The binding went with what was deleted; what has its name now is not meant.
-            return Ok(());
-        }
-        vhost.unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor())
-    }
-
-    /// A handle means the exchange that it was made for, not another one that has got its name.
-    pub(crate) fn check_exists(&self) -> Result<()> {
-        match &self.source {
-            Source::Exchange(cell) if cell.is_deleted() => {
-                let vhost = &self.vhost.state().name;
-                Err(Error::not_found(Entity::Exchange, cell.name.clone(), vhost))
-            }
-            Source::Exchange(_) | Source::Default => Ok(()),
-        }
+        let ends = self.ends(from);
+        vhost.unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor(), &ends)
     }
 
     pub(crate) fn vhost(&self) -> &VirtualHost {
         &self.vhost
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     pub(crate) fn publish_one(
@@ -392,6 +386,11 @@ impl Exchange {
                 done => return done,
             }
         }
+    }
+
+    /// What both handles of a binding stand for.
+    fn ends(&self, other: &Destination) -> SmallVec<[Target; 2]> {
+        self.source.target().into_iter().chain(other.target()).collect()
     }
 
     fn check_publish(&self, key: &str) -> Result<()> {

@@ -7,6 +7,7 @@ use crate::{
     Name, Table,
     engine::{
         definition::ExchangeDefinition,
+        entity::Endpoint,
         routing::{self, Router, Routes},
     },
     sync::{Rank, RwLock},
@@ -97,6 +98,15 @@ impl ExchangeCell {
 
     pub(crate) fn slot(&self) -> usize {
         self.slot
+    }
+}
+
+impl Target {
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Exchange(exchange) => Endpoint::Exchange(exchange.name.clone()),
+            Self::Queue(queue) => Endpoint::Queue(queue.name.clone()),
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 /// The bounds of a broker, each with a default that is generous for one process.
 ///
-/// What can never fit is refused as [`LimitExceeded`](crate::ErrorKind::LimitExceeded), what does
-/// not fit now as [`Full`](crate::ErrorKind::Full); nothing is changed either way.
+/// A size or a count beyond its bound is refused as
+/// [`LimitExceeded`](crate::ErrorKind::LimitExceeded), which says the bound and what it would have
+/// come to; what finds no room now, as [`Full`](crate::ErrorKind::Full), which goes by itself when
+/// consumers go on. Nothing is changed either way.
 ///
 /// # Examples
 ///

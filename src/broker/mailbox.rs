@@ -85,8 +85,9 @@ impl Mailbox {
         let mut state = self.state.lock();
         let displaced = match self.lag {
             Lag::AtMost(most) if state.parcels.len() >= most as usize => {
-                state.lost += 1;
-                state.parcels.pop_front()
+                let displaced = state.parcels.pop_front();
+                state.lost += u64::from(displaced.is_some());
+                displaced
             }
             Lag::AtMost(_) | Lag::Unbounded => None,
         };

@@ -29,6 +29,9 @@ mod lease;
 mod limits;
 mod mailbox;
 mod method;
+#[cfg(all(test, loom))]
+mod models;
+mod outbox;
 mod outlet;
 mod plan;
 mod progress;
@@ -43,6 +46,7 @@ mod subscription;
 mod timers;
 mod transaction;
 mod tx;
+mod unblocking;
 mod vhost;
 mod vhost_state;
 mod waiting;

@@ -66,6 +66,14 @@ impl Outlet {
         }
     }
 
+    /// The tag, which only a consumer of a channel has.
+    pub(crate) fn tag(&self) -> Option<&Name> {
+        match self {
+            Self::Channel(outlet) => Some(&outlet.tag),
+            Self::Mailbox(_) => None,
+        }
+    }
+
     /// Tells the consumer that its queue has ended it.
     pub(crate) fn end(&self, reason: EndReason) {
         match self {

@@ -1,14 +1,14 @@
 //! How whoever waits for something of the whole broker learns that it may have happened.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    task::Waker,
-};
+use std::task::Waker;
 
 use super::waiting::Waiting;
 use crate::{
     clock::HostDeadline,
-    sync::{Condvar, Mutex, Rank},
+    sync::{
+        Condvar, Mutex, Rank,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Counts steps towards something that threads and tasks wait for. While nobody does, a step costs
@@ -39,9 +39,14 @@ impl Progress {
 
     /// A step is made. Runs other people's wakers, so no lock may be held.
     pub(crate) fn made(&self) {
-        if self.interested.load(Ordering::SeqCst) == 0 {
-            return;
+        if self.interested.load(Ordering::SeqCst) > 0 {
+            self.tell_all();
         }
+    }
+
+    /// Has everyone look again, also who is only about to wait: for what is not ordered with
+    /// `interested`. Runs other people's wakers, so no lock may be held.
+    pub(crate) fn tell_all(&self) {
         let wakers = {
             let mut state = self.state.lock();
             state.steps += 1;

@@ -55,6 +55,14 @@ impl Source {
         }
     }
 
+    /// The exchange that bindings start from; none start from the default one.
+    pub(crate) fn target(&self) -> Option<Target> {
+        match self {
+            Self::Default => None,
+            Self::Exchange(exchange) => Some(Target::Exchange(Arc::clone(exchange))),
+        }
+    }
+
     /// Messages are not published to internal exchanges.
     pub(crate) fn check_accepts(&self, vhost: &VhostState) -> Result<(), Error> {
         match self {
@@ -197,7 +205,7 @@ impl VhostState {
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {
         for key in keys {
             if reply::is_address(key) {
-                found.reply = self.replies.find(key);
+                found.reply = found.reply.take().or_else(|| self.replies.find(key));
             } else if let Some(cell) = self.routed_queue(key)
                 && found.routes.mark(cell.slot())
             {

@@ -180,6 +180,10 @@ impl Publisher {
             return Poll::Ready(Ok(()));
         }
         context.room.register(cx.waker().clone());
+        // Both may have changed before the task was registered.
+        if !vhost.is_publishing() {
+            return Poll::Ready(Err(PublishReason::Closed));
+        }
         if context.budget.has_room(1) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
@@ -218,6 +222,23 @@ pub struct ConfirmReport {
 
 /// The outcome of one publish, to come: to be waited for, or awaited. Dropping it changes nothing
 /// about the message.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use leveret::{Broker, Message};
+///
+/// let broker = Broker::new();
+/// let tasks = broker.declare_queue("tasks").declare()?;
+/// let publisher = broker.default_exchange().publisher().open()?;
+/// let mut confirm = publisher.publish(tasks.name(), Message::new("sweep"))?;
+/// let receipt = confirm.wait_timeout(Duration::from_secs(10))?.expect("it is decided");
+/// assert_eq!(receipt.queues, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a message is safe only once its confirm says so"]
 pub struct Confirm {

@@ -1,6 +1,6 @@
 //! Queues of the handle tier.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     bounds,
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Entity, Error, Message, Name, Result,
+    clock::HostDeadline,
     engine::queue::{AckMode, DeleteConditions, Held},
 };
 
@@ -138,7 +139,8 @@ impl Queue {
         self.cell.enqueue(held).map_err(|held| self.gone(held))
     }
 
-    /// Takes the next message, if there is one.
+    /// Takes the next message, if there is one. What is handed to consumers already, received or
+    /// not, is not there.
     ///
     /// # Errors
     ///
@@ -162,7 +164,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if `n` is zero; otherwise as [`ConsumerBuilder::start`].
+    /// `InvalidArgument` if `n` is zero; otherwise as [`ConsumerBuilder::workers`].
     ///
     /// # Examples
     ///
@@ -178,9 +180,7 @@ impl Queue {
     /// })?;
     /// queue.send(Message::new("sweep"))?;
     /// queue.send(Message::new([0xff]))?;
-    /// while workers.report().acked + workers.report().rejected < 2 {
-    ///     std::thread::yield_now();
-    /// }
+    /// assert!(queue.wait_empty(Duration::from_secs(10)));
     /// let report = workers.stop(Duration::from_secs(10));
     /// assert_eq!((report.acked, report.rejected), (1, 1));
     /// # Ok(())
@@ -210,6 +210,43 @@ impl Queue {
             dropped: snapshot.counts.dropped,
             purged: snapshot.counts.purged,
             deleted: snapshot.counts.deleted,
+        }
+    }
+
+    /// Waits until no message is ready or unacked, at most so long in the host's time. Says whether
+    /// that was so: a publisher may have sent the next one since.
+    ///
+    /// A broker without a store forgets what nobody has handled when it closes, so this is what a
+    /// graceful end waits for first, after it has stopped taking work.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use std::time::Duration;
+    /// use leveret::{Broker, Message};
+    ///
+    /// let queue = Broker::new().declare_queue("tasks").declare()?;
+    /// queue.send(Message::new("sweep"))?;
+    /// assert!(!queue.wait_empty(Duration::ZERO));
+    /// let workers = queue.workers(1, |task| println!("{:?}", task.text()))?;
+    /// assert!(queue.wait_empty(Duration::from_secs(10)));
+    /// assert_eq!(workers.stop(Duration::from_secs(10)).acked, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "it may have waited in vain"]
+    pub fn wait_empty(&self, within: Duration) -> bool {
+        let until = HostDeadline::within(within);
+        let mut watch = self.cell.context().progress.watch();
+        loop {
+            let snapshot = self.cell.snapshot();
+            if snapshot.ready + snapshot.unacked == 0 {
+                return true;
+            }
+            if !watch.wait(until) {
+                return false;
+            }
         }
     }
 

@@ -9,9 +9,10 @@ use super::{
     delivery::Delivery,
     exchange::Exchange,
     mailbox::Lag,
+    publish::Source,
     vhost_state::VhostState,
 };
-use crate::{Name, Result, engine::entity::Endpoint};
+use crate::{Result, engine::entity::Endpoint};
 
 /// A consumer with a temporary queue and bindings of its own, which go when it is dropped.
 ///
@@ -42,7 +43,7 @@ use crate::{Name, Result, engine::entity::Endpoint};
 pub struct Subscription {
     consumer: Consumer,
     queue: Arc<QueueCell>,
-    exchange: Name,
+    exchange: Source,
     vhost: Arc<VhostState>,
 }
 
@@ -55,7 +56,7 @@ impl Subscription {
         let subscription = Self {
             consumer,
             queue: Arc::clone(queue.cell()),
-            exchange: Name::from(exchange.name()),
+            exchange: exchange.source().clone(),
             vhost: Arc::clone(vhost.state()),
         };
         subscription.also(key)?;
@@ -70,7 +71,10 @@ impl Subscription {
     pub fn also(&self, key: impl Into<BindingKey>) -> Result<()> {
         let BindingKey { key, arguments } = key.into();
         let to = Endpoint::Queue(self.queue.name.clone());
-        self.vhost.bind(&self.exchange, to, &key, &arguments, self.queue.definition.owner)
+        let source = self.exchange.name();
+        let ends = self.exchange.target();
+        let actor = self.queue.definition.owner;
+        self.vhost.bind(&source, to, &key, &arguments, actor, ends.as_slice())
     }
 
     /// How many messages it has lost by lagging.

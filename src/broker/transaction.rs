@@ -7,7 +7,7 @@ use super::{
     delivery::{Delivery, Outcome},
     exchange::{Exchange, Routed},
     publish::{self, Checked},
-    publish_error::{PublishError, PublishReason},
+    publish_error::PublishError,
     reply::ReplySlot,
     vhost::VirtualHost,
 };
@@ -60,7 +60,8 @@ enum Step {
     Settle(Delivery, Outcome),
 }
 
-/// A commit that did not happen. The transaction can be tried again or rolled back.
+/// A commit that did not happen. The transaction can be tried again or rolled back; dropping the
+/// error rolls it back.
 #[derive(Debug, thiserror::Error)]
 #[error("not committed: {error}")]
 pub struct CommitError {
@@ -78,7 +79,7 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// As [`Exchange::publish`]; `Full` also beyond
+    /// As [`Exchange::publish`]; `Refused` also beyond
     /// [`Limits::transaction_steps`](crate::Limits::transaction_steps). The transaction is
     /// unchanged then.
     pub fn publish(
@@ -87,8 +88,11 @@ impl Transaction {
         key: &str,
         message: Message,
     ) -> Result<Routed, PublishError> {
-        if self.steps.len() >= self.vhost.state().context.limits.transaction_steps {
-            return Err(PublishError::new(PublishReason::Full, message));
+        let max = self.vhost.state().context.limits.transaction_steps;
+        if self.steps.len() >= max {
+            let (max, found) = (max as u64, self.steps.len() as u64 + 1);
+            let kind = ErrorKind::LimitExceeded { limit: "transaction_steps", max, found };
+            return Err(PublishError::new(Error::plain(kind), message));
         }
         publish::with_found(|found| {
             let checked = exchange.route(key, message, found)?;

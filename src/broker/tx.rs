@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{cell::QueueCell, channel_state::Outstanding, reply::ReplySlot};
-use crate::{engine::queue::Settlement, message::Envelope};
+use super::{channel_state::Outstanding, reply::ReplySlot};
+use crate::{Name, engine::queue::Settlement, message::Envelope};
 
-/// A publish that waits for the commit. Where it goes is decided already.
+/// A publish that waits for the commit. Where it goes is decided already, by name: a queue that is
+/// deleted and declared again before the commit gets it.
 #[derive(Debug)]
 pub(crate) struct TxPublish {
     pub(crate) envelope: Envelope,
-    pub(crate) queues: Vec<Arc<QueueCell>>,
+    pub(crate) queues: Vec<Name>,
     pub(crate) reply: Option<Arc<ReplySlot>>,
     pub(crate) mandatory: Mandatory,
 }

@@ -119,7 +119,10 @@ impl VirtualHost {
         let ConnectOptions { user, cancel_notify } = options;
         let state = Arc::new(ConnectionState::new(Arc::clone(&self.state), user, cancel_notify));
         self.lease.broker().add_connection(&state)?;
-        Ok(Connection::new(state, self.lease.clone()))
+        let connection = Connection::new(state, self.lease.clone());
+        // Whoever has closed the broker in between may not have seen it; dropping it closes it.
+        self.state.check_open()?;
+        Ok(connection)
     }
 
     pub(crate) fn state(&self) -> &Arc<VhostState> {

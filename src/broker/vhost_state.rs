@@ -121,10 +121,10 @@ impl VhostState {
         name: &str,
         declaration: ExchangeDeclaration,
     ) -> Result<Arc<ExchangeCell>> {
-        self.check_open()?;
         self.check_table(&declaration.arguments)?;
         let name = without_line_breaks(bounds::name(Entity::Exchange, name)?);
         let mut topology = self.topology.lock();
+        self.check_open()?;
         let is_new = topology.exchange(&name).is_none();
         let exchanges = topology.exchanges().len();
         self.check_count("exchanges", self.context.limits.exchanges, exchanges, is_new)?;
@@ -155,10 +155,10 @@ impl VhostState {
         name: &str,
         declaration: QueueDeclaration,
     ) -> Result<Arc<QueueCell>> {
-        self.check_open()?;
         self.check_table(&declaration.arguments)?;
         let name = without_line_breaks(bounds::name(Entity::Queue, name)?);
         let mut topology = self.topology.lock();
+        self.check_open()?;
         let is_new = topology.queue(&name).is_none();
         let queues = topology.queues().len();
         self.check_count("queues", self.context.limits.queues, queues, is_new)?;
@@ -172,6 +172,7 @@ impl VhostState {
         match declared.map_err(|error| self.error(error))? {
             Declared::Existing => {
                 let cell = self.queues.find(&name).expect("what exists has a cell");
+                drop(topology);
                 cell.touch();
                 Ok(cell)
             }
@@ -192,6 +193,7 @@ impl VhostState {
         Ok(self.queues.find(&name).expect("what exists has a cell"))
     }
 
+    /// Binds by name. Those of `ends` that handles stand for have to be there still.
     pub(crate) fn bind(
         &self,
         source: &str,
@@ -199,6 +201,7 @@ impl VhostState {
         key: &str,
         arguments: &Table,
         actor: Option<OwnerId>,
+        ends: &[Target],
     ) -> Result<()> {
         self.check_open()?;
         self.check_table(arguments)?;
@@ -207,8 +210,11 @@ impl VhostState {
         let mut changes = Vec::new();
         let ended = {
             let mut topology = self.topology.lock();
-            let bindings = topology.binding_count();
-            self.check_count("bindings", self.context.limits.bindings, bindings, true)?;
+            if let Some(gone) = ends.iter().find(|end| !self.has(end)) {
+                return Err(self.error(TopologyError::NotFound(gone.endpoint())));
+            }
+            let (is_new, bindings) = (!topology.has_binding(&spec), topology.binding_count());
+            self.check_count("bindings", self.context.limits.bindings, bindings, is_new)?;
             topology.bind(actor, spec, &mut changes).map_err(|error| self.error(error))?;
             self.apply(changes)
         };
@@ -216,6 +222,8 @@ impl VhostState {
         Ok(())
     }
 
+    /// Unbinds by name. If one of `ends`, that handles stand for, is not there any more, then its
+    /// bindings are not either.
     pub(crate) fn unbind(
         &self,
         source: &str,
@@ -223,6 +231,7 @@ impl VhostState {
         key: &str,
         arguments: &Table,
         actor: Option<OwnerId>,
+        ends: &[Target],
     ) -> Result<()> {
         self.check_table(arguments)?;
         let spec = BindingSpec::new(Name::from(source), destination, Name::from(key), arguments)
@@ -230,6 +239,9 @@ impl VhostState {
         let mut changes = Vec::new();
         let ended = {
             let mut topology = self.topology.lock();
+            if !ends.iter().all(|end| self.has(end)) {
+                return Ok(());
+            }
             topology.unbind(actor, &spec, &mut changes).map_err(|error| self.error(error))?;
             self.apply(changes)
         };
@@ -309,9 +321,11 @@ impl VhostState {
         }
     }
 
-    /// Takes no more declarations, and tells those who wait for replies that none will come.
+    /// Takes no more declarations, and tells those who wait for replies or for room that there
+    /// will be none.
     pub(crate) fn close(&self) {
         self.is_deleted.store(true, Ordering::Release);
+        self.context.room.tell_all();
         for reply in self.replies.all() {
             if let ReplySlot::Call(call) = &*reply {
                 call.end();
@@ -321,6 +335,8 @@ impl VhostState {
 
     /// Ends everything in it, for good, and says how many messages are gone with it.
     pub(crate) fn end(&self, reason: EndReason) -> u64 {
+        // Whoever declares under the lock from now on finds that it is closed.
+        drop(self.topology.lock());
         let mut messages = 0;
         for cell in self.queues.all() {
             let snapshot = cell.snapshot();
@@ -338,6 +354,15 @@ impl VhostState {
 
     pub(crate) fn all_queues(&self) -> Vec<Arc<QueueCell>> {
         self.queues.all()
+    }
+
+    /// Checks what exists, and each queue.
+    #[cfg(fuzzing)]
+    pub(crate) fn check_invariants(&self) {
+        self.topology.lock().check_invariants();
+        for cell in self.queues.all() {
+            cell.check_invariants();
+        }
     }
 
     /// Neither the broker nor this virtual host has ended.
@@ -390,21 +415,31 @@ impl VhostState {
         conditions: DeleteConditions,
         reason: EndReason,
     ) -> Result<u64> {
-        let deletion = cell.delete(conditions, reason).map_err(|refused| {
-            let kind = match refused {
-                DeleteRefused::InUse => {
-                    ErrorKind::InUse { entity: Entity::Queue, name: cell.name.clone() }
-                }
-                DeleteRefused::NotEmpty => ErrorKind::NotEmpty { queue: cell.name.clone() },
-            };
-            Error::new(kind, &self.name)
-        })?;
+        let (deleted, after) = cell.delete(conditions, reason);
+        let deletion = match deleted {
+            Ok(deletion) => deletion,
+            Err(refused) => {
+                drop(topology);
+                after.run(cell);
+                return Err(self.not_deleted(refused, cell));
+            }
+        };
         let mut changes = Vec::new();
         topology.delete_queue(&cell.name, &mut changes);
         let ended = self.apply(changes);
         drop(topology);
         drop(ended);
+        after.run(cell);
         Ok(deletion.finish())
+    }
+
+    fn not_deleted(&self, refused: DeleteRefused, cell: &QueueCell) -> Error {
+        let name = cell.name.clone();
+        let kind = match refused {
+            DeleteRefused::InUse => ErrorKind::InUse { entity: Entity::Queue, name },
+            DeleteRefused::NotEmpty => ErrorKind::NotEmpty { queue: name },
+        };
+        Error::new(kind, &self.name)
     }
 
     /// Carries changes of the topology over to what publishers look at. Called under its lock.
@@ -435,6 +470,18 @@ impl VhostState {
             cell.delete();
         }
         ended
+    }
+
+    /// Whether this very entity is there: not deleted, and not of another virtual host.
+    fn has(&self, target: &Target) -> bool {
+        match target {
+            Target::Exchange(cell) => {
+                self.exchanges.find(&cell.name).is_some_and(|found| Arc::ptr_eq(&found, cell))
+            }
+            Target::Queue(cell) => {
+                self.queues.find(&cell.name).is_some_and(|found| Arc::ptr_eq(&found, cell))
+            }
+        }
     }
 
     fn target(&self, endpoint: &Endpoint) -> Target {

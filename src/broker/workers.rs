@@ -162,12 +162,14 @@ impl Pool {
         self.state.lock().running
     }
 
-    /// Joins the threads that have ended, except the one that asks.
+    /// Joins the threads that are at their end, except the one that asks.
     pub(crate) fn join_finished(&self) {
         let threads = std::mem::take(&mut self.state.lock().threads);
         let this = thread::current().id();
-        let (ended, others): (Vec<_>, Vec<_>) =
-            threads.into_iter().partition(|thread| self.is_over() && thread.thread().id() != this);
+        let is_over = self.is_over();
+        let (ended, others): (Vec<_>, Vec<_>) = threads
+            .into_iter()
+            .partition(|thread| (is_over || thread.is_finished()) && thread.thread().id() != this);
         self.state.lock().threads.extend(others);
         for thread in ended {
             thread.join().expect("workers catch the panics of their handlers");
@@ -193,10 +195,11 @@ impl Pool {
             self.state.lock().running += 1;
             self.handle(delivery, handler);
             self.state.lock().running -= 1;
-            self.context.made_progress();
+            self.context.progress.made();
         }
         self.state.lock().alive -= 1;
         self.changed.notify_all();
+        self.context.progress.made();
     }
 
     fn handle<R: Into<Outcome>>(&self, delivery: Delivery, handler: &impl Fn(&Delivery) -> R) {
@@ -218,7 +221,8 @@ impl Pool {
         }
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether every thread is at its end.
+    pub(crate) fn is_over(&self) -> bool {
         self.state.lock().alive == 0
     }
 

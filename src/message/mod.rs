@@ -62,7 +62,7 @@ impl Message {
     }
 
     /// Sets [`delivery_mode`](Self::delivery_mode) to 2: a broker that persists keeps the message
-    /// in durable queues.
+    /// in durable queues. Not yet effective: everything is in memory.
     ///
     /// # Examples
     ///
@@ -78,7 +78,8 @@ impl Message {
     /// Sets [`expiration`](Self::expiration) from a duration.
     ///
     /// AMQP counts whole milliseconds; a fraction is rounded up, so that the message never expires
-    /// before its time.
+    /// before its time. Publishing refuses more than ten years. Not yet effective: messages do not
+    /// expire.
     ///
     /// # Examples
     ///
@@ -185,7 +186,8 @@ texts! {
         |of| of.reply_to.as_ref(), |of, text| of.reply_to = Some(text);
     /// How many milliseconds the message may wait in a queue, in AMQP's form: a decimal text.
     ///
-    /// Publishing checks it. [`expires_in`](Self::expires_in) sets it from a duration.
+    /// Publishing checks it. [`expires_in`](Self::expires_in) sets it from a duration. Not yet
+    /// effective: messages do not expire.
     expiration => with_expiration,
         |of| of.expiration.as_ref(), |of, text| of.expiration = Some(text);
     /// The id that the application gave the message.
@@ -232,7 +234,8 @@ impl Message {
         self
     }
 
-    /// The priority, which counts in queues that declare a maximum; higher ones go first.
+    /// The priority, which counts in queues that declare a maximum; higher ones go first. Not yet
+    /// effective: it is carried and ignored.
     #[must_use]
     pub fn priority(&self) -> Option<u8> {
         self.properties()?.priority

@@ -4,6 +4,7 @@
 //! Each rule is a function from text to findings, proven to bite by unit tests beside it; the
 //! tests here run it over the files of the project and report everything at once.
 
+mod evidence;
 mod features;
 mod finding;
 mod functions;
@@ -62,6 +63,12 @@ fn lines_fit_the_width() {
 fn the_map_matches_the_land() {
     let project = Project::read();
     report("the guide and the files differ", &guide::check(&project));
+}
+
+#[test]
+fn what_the_guide_names_is_there() {
+    let project = Project::read();
+    report("the guide names what is not there", &evidence::check(&project));
 }
 
 #[test]

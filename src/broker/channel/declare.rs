@@ -13,7 +13,7 @@ use crate::{
     },
     engine::{
         definition::{ExchangeDeclaration, QueueDeclaration},
-        entity::Endpoint,
+        entity::{Endpoint, without_line_breaks},
         queue::DeleteConditions,
         topology,
     },
@@ -63,7 +63,7 @@ impl Channel {
     pub fn exchange_bind(&self, of: ExchangeBind<'_>) -> Result<()> {
         self.run(|| {
             let to = Endpoint::Exchange(Name::from(of.destination));
-            self.vhost().bind(of.source, to, of.routing_key, &of.arguments, Some(self.owner()))
+            self.vhost().bind(of.source, to, of.routing_key, &of.arguments, Some(self.owner()), &[])
         })
     }
 
@@ -75,7 +75,14 @@ impl Channel {
     pub fn exchange_unbind(&self, of: ExchangeBind<'_>) -> Result<()> {
         self.run(|| {
             let to = Endpoint::Exchange(Name::from(of.destination));
-            self.vhost().unbind(of.source, to, of.routing_key, &of.arguments, Some(self.owner()))
+            self.vhost().unbind(
+                of.source,
+                to,
+                of.routing_key,
+                &of.arguments,
+                Some(self.owner()),
+                &[],
+            )
         })
     }
 
@@ -89,7 +96,9 @@ impl Channel {
     pub fn queue_declare(&self, of: QueueDeclare<'_>) -> Result<QueueDeclared> {
         self.run(|| {
             if of.queue.starts_with(reply::PSEUDO_QUEUE) {
-                return self.declare_pseudo_queue(of.queue);
+                let declared = self.find_pseudo_queue(of.queue)?;
+                self.memory.lock().last_queue = Some(declared.queue.clone());
+                return Ok(declared);
             }
             let cell = if of.passive {
                 self.vhost().find_queue(of.queue, Some(self.owner()))?
@@ -100,7 +109,13 @@ impl Channel {
                     owner: of.exclusive.then_some(self.connection.owner),
                     arguments: of.arguments,
                 };
-                self.vhost().declare_queue(of.queue, declaration)?
+                let cell = self.vhost().declare_queue(of.queue, declaration)?;
+                // Closed by another thread meanwhile: its queues are gone, but maybe not this one.
+                if let Err(closed) = self.connection.check_open() {
+                    self.vhost().delete_queues_of(self.owner());
+                    return Err(closed);
+                }
+                cell
             };
             self.memory.lock().last_queue = Some(cell.name.clone());
             let snapshot = cell.snapshot();
@@ -122,7 +137,7 @@ impl Channel {
         self.run(|| {
             let (queue, key) = self.queue_and_key(of.queue, of.routing_key)?;
             let to = Endpoint::Queue(queue);
-            self.vhost().bind(of.exchange, to, &key, &of.arguments, Some(self.owner()))
+            self.vhost().bind(of.exchange, to, &key, &of.arguments, Some(self.owner()), &[])
         })
     }
 
@@ -135,7 +150,7 @@ impl Channel {
         self.run(|| {
             let (queue, key) = self.queue_and_key(of.queue, of.routing_key)?;
             let to = Endpoint::Queue(queue);
-            self.vhost().unbind(of.exchange, to, &key, &of.arguments, Some(self.owner()))
+            self.vhost().unbind(of.exchange, to, &key, &of.arguments, Some(self.owner()), &[])
         })
     }
 
@@ -166,12 +181,13 @@ impl Channel {
     }
 
     /// The pseudo queue, and each address that somebody waits at, can be declared and is there.
-    fn declare_pseudo_queue(&self, name: &str) -> Result<QueueDeclared> {
+    fn find_pseudo_queue(&self, name: &str) -> Result<QueueDeclared> {
         let vhost = self.vhost();
-        if name != reply::PSEUDO_QUEUE && vhost.replies.find(name).is_none() {
-            return Err(Error::not_found(Entity::Queue, name, &vhost.name));
+        let queue = without_line_breaks(Name::from(name));
+        if queue != reply::PSEUDO_QUEUE && vhost.replies.find(&queue).is_none() {
+            return Err(Error::not_found(Entity::Queue, queue, &vhost.name));
         }
-        Ok(QueueDeclared { queue: Name::from(name), message_count: 0, consumer_count: 1 })
+        Ok(QueueDeclared { queue, message_count: 0, consumer_count: 1 })
     }
 
     /// If both are empty, the key is the name of the queue last declared, too.

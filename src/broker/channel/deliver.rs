@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{Channel, direct_reply, full};
+use super::{Channel, direct_reply};
 use crate::{
     DirectReplyFault, Entity, Error, ErrorKind, Name, Result,
     broker::{
         bounds,
-        channel_state::{self, ChannelConsumer, Mode, Outstanding},
+        channel_state::{self, ChannelConsumer},
         connection_state,
-        event::Delivered,
+        event::{Delivered, DeliveryTag},
         method::{Ack, Consume, Get, Nack, Qos, Recover, Reject},
         outlet::{ChannelOutlet, Outlet},
         refusal,
         reply::{self, ReplySlot},
-        tx::TxSettlement,
     },
     engine::{
         definition::ConsumerArguments,
@@ -27,7 +26,8 @@ const GENERATED_TAG_PREFIX: &str = "amq.ctag-";
 
 #[expect(clippy::needless_pass_by_value, reason = "all methods take their arguments alike")]
 impl Channel {
-    /// Bounds how many deliveries may be unsettled.
+    /// Bounds how many deliveries may be unsettled: of the channel as a whole if it is `global`,
+    /// of each consumer that starts later if not. The latter also lifts the bound of the channel.
     ///
     /// # Errors
     ///
@@ -39,31 +39,35 @@ impl Channel {
                 return Err(Error::not_implemented(format!("prefetch_size!=0 ({size})")));
             }
             let limit = (of.prefetch_count > 0).then_some(u32::from(of.prefetch_count));
-            if of.global {
-                self.memory.lock().has_window = limit.is_some();
-                channel_state::resume(self.state.set_window(limit));
+            let window = if of.global {
+                limit
             } else {
                 self.memory.lock().prefetch = limit;
-            }
+                None
+            };
+            self.memory.lock().has_window = window.is_some();
+            channel_state::resume(self.state.set_window(window));
             Ok(())
         })
     }
 
     /// Starts a consumer and answers with its tag, a generated one if it was empty. Messages come
-    /// as [`Event::Deliver`].
+    /// as [`Event::Deliver`](crate::Event::Deliver).
     ///
     /// # Errors
     ///
     /// `NotFound`, `NoPreviousQueue`, `Locked`, `AccessRefused` (exclusive use),
-    /// `DuplicateConsumerTag`, `InvalidArgument`.
+    /// `DuplicateConsumerTag`, `InvalidArgument`, `Closed`.
     pub fn basic_consume(&self, of: Consume<'_>) -> Result<Name> {
         self.run(|| {
-            if of.queue == reply::PSEUDO_QUEUE {
-                return self.consume_replies(&of);
-            }
-            let cell = self.queue(of.queue)?;
+            let queue = self.queue_name(of.queue)?;
+            // A tag in use closes the connection, so it is looked at before anything else.
             let tag = self.new_tag(of.consumer_tag)?;
+            if queue == reply::PSEUDO_QUEUE {
+                return self.consume_replies(tag, of.auto_ack);
+            }
             let vhost = self.vhost();
+            let cell = vhost.queue(&queue, Some(self.owner()))?;
             vhost.check_table(&of.arguments)?;
             let queue_type = cell.definition.parsed.queue_type;
             let arguments = ConsumerArguments::parse(queue_type, &of.arguments)
@@ -80,9 +84,25 @@ impl Channel {
                 cell: Arc::downgrade(&cell),
             });
             let noted = Arc::clone(&cell);
-            let started = |id| self.state.add_consumer(&tag, ChannelConsumer { cell: noted, id });
-            cell.consume(terms, outlet, started)
+            let mut is_noted = false;
+            let started = |id| {
+                is_noted = self.state.add_consumer(&tag, ChannelConsumer { cell: noted, id });
+            };
+            let id = cell
+                .consume(terms, outlet, started)
                 .map_err(|refused| refusal::consume(refused, &cell, vhost))?;
+            // Another thread has begun to use the tag meanwhile.
+            if !is_noted {
+                cell.withdraw(&[id], Settlement::Requeue, Vec::new);
+                return Err(duplicate_tag(&tag));
+            }
+            // Closed by another thread meanwhile: whoever closed it may not have seen the consumer.
+            if let Err(closed) = self.state.check_open() {
+                self.end_consumer(&tag);
+                return Err(closed);
+            }
+            // The same for the broker, whose close waits for deliveries that nobody would take.
+            vhost.check_open().inspect_err(|_| connection_state::end_consumers_of(&self.state))?;
             Ok(tag.clone())
         })
     }
@@ -94,11 +114,11 @@ impl Channel {
     /// `Closed`, or the error that closed the channel.
     pub fn basic_cancel(&self, consumer_tag: &str) -> Result<()> {
         self.run(|| {
+            // The consumer of replies may have the tag of another one, and goes first.
             if let Some(address) = self.state.remove_reply_consumer(consumer_tag) {
                 drop(self.vhost().replies.remove(&address));
-            }
-            if let Some(ChannelConsumer { cell, id }) = self.state.remove_consumer(consumer_tag) {
-                cell.withdraw(&[id], Settlement::Requeue, Vec::new);
+            } else {
+                self.end_consumer(consumer_tag);
             }
             Ok(())
         })
@@ -108,15 +128,22 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `NotFound`, `NoPreviousQueue`, `Locked`.
+    /// `NotFound`, `NoPreviousQueue`, `Locked`, `Closed`.
     pub fn basic_get(&self, of: Get<'_>) -> Result<Option<Delivered>> {
         self.run(|| {
+            self.vhost().check_open()?;
             let cell = self.queue(of.queue)?;
             let Some((message, key, ready)) = cell.get(ack_mode(of.auto_ack)) else {
                 return Ok(None);
             };
             let outstanding = key.map(|key| (Arc::clone(&cell), key));
-            Ok(Some(self.state.push_got(&message, outstanding, ready)))
+            let got = self.state.push_got(&message, outstanding, ready);
+            // Closed by another thread meanwhile: whoever closed it may not have seen the message.
+            if let Err(closed) = self.state.check_open() {
+                cell.withdraw(&[], Settlement::Requeue, || self.state.take_of(&cell));
+                return Err(closed);
+            }
+            Ok(Some(got))
         })
     }
 
@@ -126,7 +153,7 @@ impl Channel {
     ///
     /// `UnknownDelivery` if the tag is not outstanding, whatever lower ones are.
     pub fn basic_ack(&self, of: Ack) -> Result<()> {
-        self.run(|| self.settle(self.state.take(of.delivery_tag, of.multiple)?, Settlement::Accept))
+        self.settle(of.delivery_tag, of.multiple, Settlement::Accept)
     }
 
     /// Settles deliveries as not done.
@@ -135,8 +162,7 @@ impl Channel {
     ///
     /// `UnknownDelivery` if the tag is not outstanding, whatever lower ones are.
     pub fn basic_nack(&self, of: Nack) -> Result<()> {
-        let settlement = not_done(of.requeue);
-        self.run(|| self.settle(self.state.take(of.delivery_tag, of.multiple)?, settlement))
+        self.settle(of.delivery_tag, of.multiple, not_done(of.requeue))
     }
 
     /// Settles a delivery as not done.
@@ -145,8 +171,7 @@ impl Channel {
     ///
     /// `UnknownDelivery` if the tag is not outstanding.
     pub fn basic_reject(&self, of: Reject) -> Result<()> {
-        let settlement = not_done(of.requeue);
-        self.run(|| self.settle(self.state.take(of.delivery_tag, false)?, settlement))
+        self.settle(of.delivery_tag, false, not_done(of.requeue))
     }
 
     /// Puts back all that is outstanding.
@@ -165,41 +190,34 @@ impl Channel {
         })
     }
 
-    fn settle(&self, taken: Vec<(u64, Outstanding)>, settlement: Settlement) -> Result<()> {
-        let most = self.vhost().context.limits.transaction_steps;
-        let not_buffered = self.state.with_mode(|mode| match mode {
-            Mode::Tx(buffer) if buffer.len() < most => {
-                buffer.settlements.push(TxSettlement { settlement, taken });
-                Ok(None)
-            }
-            Mode::Tx(_) => Err(taken),
-            Mode::Plain | Mode::Confirm(_) => Ok(Some(taken)),
-        });
-        match not_buffered {
-            Ok(None) => Ok(()),
-            Ok(Some(taken)) => {
-                connection_state::settle(&self.state, &taken, settlement);
-                Ok(())
-            }
-            Err(taken) => {
-                self.state.restore(taken);
-                Err(full("transaction_steps"))
-            }
+    fn end_consumer(&self, tag: &str) {
+        if let Some(ChannelConsumer { cell, id }) = self.state.remove_consumer(tag) {
+            cell.withdraw(&[id], Settlement::Requeue, Vec::new);
         }
     }
 
-    fn consume_replies(&self, of: &Consume<'_>) -> Result<Name> {
-        if !of.auto_ack {
+    fn settle(&self, tag: DeliveryTag, multiple: bool, settlement: Settlement) -> Result<()> {
+        self.run(|| {
+            let tx_steps_max = self.vhost().context.limits.transaction_steps;
+            let taken = self.state.settle(tag, multiple, settlement, tx_steps_max)?;
+            connection_state::settle(&self.state, &taken, settlement);
+            Ok(())
+        })
+    }
+
+    fn consume_replies(&self, tag: Name, auto_ack: bool) -> Result<Name> {
+        if !auto_ack {
             return Err(direct_reply(DirectReplyFault::NeedsAutoAck));
         }
-        let tag = self.new_tag(of.consumer_tag)?;
         let vhost = self.vhost();
         let address = vhost.generated_name(reply::ADDRESS_PREFIX);
         self.state
             .set_reply_consumer(&tag, address.clone())
             .map_err(|_| direct_reply(DirectReplyFault::AlreadyConsuming))?;
         let slot = ReplySlot::Channel(Arc::downgrade(&self.state), tag.clone());
-        vhost.replies.insert(address, Arc::new(slot));
+        vhost.replies.insert(address.clone(), Arc::new(slot));
+        // Closed by another thread meanwhile: whoever closed it may not have seen the address.
+        self.state.check_open().inspect_err(|_| drop(vhost.replies.remove(&address)))?;
         Ok(tag)
     }
 
@@ -209,11 +227,14 @@ impl Channel {
         }
         bounds::check_name(Entity::Consumer, asked)?;
         if self.state.has_consumer(asked) {
-            let kind = ErrorKind::DuplicateConsumerTag { consumer_tag: Name::from(asked) };
-            return Err(Error::plain(kind));
+            return Err(duplicate_tag(asked));
         }
         Ok(Name::from(asked))
     }
+}
+
+fn duplicate_tag(tag: &str) -> Error {
+    Error::plain(ErrorKind::DuplicateConsumerTag { consumer_tag: Name::from(tag) })
 }
 
 fn ack_mode(auto_ack: bool) -> AckMode {

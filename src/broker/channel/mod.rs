@@ -34,6 +34,9 @@ use crate::{
 /// only [`Full`](ErrorKind::Full) closes nothing. Dropping the channel closes it, and what is
 /// unacked goes back to its place.
 ///
+/// Besides the errors that a method lists, every method returns `Closed` or the error that closed
+/// the channel, and, where it takes names or tables, `InvalidName` and `LimitExceeded`.
+///
 /// # Examples
 ///
 /// ```
@@ -132,6 +135,11 @@ impl Channel {
     #[must_use]
     pub fn error(&self) -> Option<Error> {
         self.state.error()
+    }
+
+    #[cfg(fuzzing)]
+    pub(crate) fn check_invariants(&self) {
+        self.state.check_invariants();
     }
 
     /// Runs a method. An error of it closes what it has to.

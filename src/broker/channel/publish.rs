@@ -15,14 +15,15 @@ use crate::{
         publish_error::{PublishError, PublishReason},
         reply,
         tx::{Mandatory, TxBuffer, TxPublish, TxSettlement},
+        unblocking,
     },
     engine::queue::Held,
     message::Envelope,
 };
 
 impl Channel {
-    /// Numbers what is published from now on, and confirms it with [`Event::Ack`] or
-    /// [`Event::Nack`].
+    /// Numbers what is published from now on, and confirms it with
+    /// [`Event::Ack`](crate::Event::Ack) or [`Event::Nack`](crate::Event::Nack).
     ///
     /// # Errors
     ///
@@ -67,16 +68,16 @@ impl Channel {
     /// can be tried again or rolled back.
     pub fn tx_commit(&self) -> Result<()> {
         self.run(|| {
-            let buffer = self.take_tx()?;
-            let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
-            if !self.vhost().context.budget.has_room(bytes) {
-                self.state.with_mode(|mode| *mode = Mode::Tx(buffer));
-                return Err(full("memory_bytes"));
-            }
-            let TxBuffer { publishes, settlements } = buffer;
+            let vhost = self.vhost();
+            let TxBuffer { publishes, settlements } = self.state.take_tx(|buffer| {
+                let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
+                let has_room = vhost.context.budget.has_room(bytes);
+                if has_room { Ok(()) } else { Err(full("memory_bytes")) }
+            })?;
             publish::with_found(|found| {
                 for TxPublish { envelope, queues, reply, mandatory } in publishes {
-                    found.queues.extend(queues);
+                    let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
+                    found.queues.extend(cells);
                     found.reply = reply;
                     self.enqueue(envelope, mandatory, found);
                 }
@@ -94,20 +95,16 @@ impl Channel {
     ///
     /// `WrongMode` if the channel is not transactional.
     pub fn tx_rollback(&self) -> Result<()> {
-        self.run(|| {
-            for TxSettlement { taken, .. } in self.take_tx()?.settlements {
-                self.state.restore(taken);
-            }
-            Ok(())
-        })
+        self.run(|| self.state.roll_back().map(drop))
     }
 
     /// Publishes a message and answers with its number in confirm mode. Never waits. What is
-    /// mandatory and reaches no queue comes back as [`Event::Return`].
+    /// mandatory and reaches no queue comes back as [`Event::Return`](crate::Event::Return).
     ///
     /// # Errors
     ///
-    /// `Full` leaves the channel open: memory (in confirm mode that is a nack instead), or the
+    /// `Full` leaves the channel open: memory (in confirm mode that is a nack instead), of which
+    /// [`Event::Unblocked`](crate::Event::Unblocked) tells when there is some again, or the
     /// outbox, whose events have to be taken first. `Refused` has closed the channel or the
     /// connection. The message is in the error.
     pub fn basic_publish(
@@ -184,11 +181,17 @@ impl Channel {
         if !self.state.has_event_room() {
             return Err((full("events"), checked.message));
         }
-        if self.vhost().check_room(checked.byte_size(&exchange, &key), found).is_err() {
-            return match self.state.refuse() {
-                Some(number) => Ok(Some(number)),
-                None => Err((full("memory_bytes"), checked.message)),
-            };
+        let bytes = checked.byte_size(&exchange, &key);
+        if self.vhost().check_room(bytes, found).is_err() {
+            if let Some(number) = self.state.refuse() {
+                return Ok(Some(number));
+            }
+            unblocking::tell_when_there_is_room(&self.vhost().context, &self.state);
+            if self.vhost().check_room(bytes, found).is_ok() {
+                // It has come back before anyone listened.
+                self.state.unblock();
+            }
+            return Err((full("memory_bytes"), checked.message));
         }
         self.enqueue(checked.into_envelope(exchange, key), mandatory, found);
         Ok(self.state.confirm())
@@ -210,7 +213,7 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), checked.message));
         }
-        let queues = found.queues.drain(..).collect();
+        let queues = found.queues.drain(..).map(|cell| cell.name.clone()).collect();
         let envelope = checked.into_envelope(exchange, key);
         let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory };
         let late = self.state.with_mode(|mode| match mode {
@@ -232,13 +235,6 @@ impl Channel {
         if queues == 0 && mandatory == Mandatory::Yes {
             self.state.send_back(&held);
         }
-    }
-
-    fn take_tx(&self) -> Result<TxBuffer> {
-        self.state.with_mode(|mode| match mode {
-            Mode::Tx(buffer) => Ok(std::mem::take(buffer)),
-            Mode::Plain | Mode::Confirm(_) => Err(wrong_mode("channel is not transactional")),
-        })
     }
 }
 

@@ -11,7 +11,12 @@ mod counts;
 mod effect;
 mod entry;
 mod idle;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::indexing_slicing, reason = "a model may panic: that is its way to speak")]
+pub(crate) mod model;
 mod ready;
+#[cfg(test)]
+mod tests;
 mod unacked;
 
 use std::time::Duration;
@@ -276,12 +281,12 @@ impl<C: Credit> QueueCore<C> {
         &mut self,
         conditions: DeleteConditions,
     ) -> Result<Remains<C>, DeleteRefused> {
+        if conditions.empty && !self.ready.is_empty() {
+            return Err(DeleteRefused::NotEmpty);
+        }
         let is_fresh = conditions.expired_by.is_some_and(|now| !self.is_expired(now));
         if is_fresh || conditions.unused && !self.consumers.is_empty() {
             return Err(DeleteRefused::InUse);
-        }
-        if conditions.empty && !self.ready.is_empty() {
-            return Err(DeleteRefused::NotEmpty);
         }
         let ready = self.ready_messages();
         self.counts.deleted += ready + self.unacked_messages();

@@ -120,7 +120,7 @@ mod tests {
     fn routed(router: &Router<usize>, key: &str, headers: &Table) -> Vec<usize> {
         let mut found = Routes::new();
         router.route(key, Some(headers), &mut found);
-        found.as_slice().iter().copied().collect()
+        found.as_slice().to_vec()
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             (0..3).for_each(|target| router.bind(&Name::from("k"), &Table::new(), target));
             router.route("k", None, &mut found);
         }
-        let mut targets: Vec<_> = found.as_slice().iter().copied().collect();
+        let mut targets: Vec<_> = found.as_slice().to_vec();
         targets.sort_unstable();
         assert_eq!(targets, [0, 1, 2]);
     }

@@ -69,7 +69,7 @@ fn headers_lines_are_routed_as_recorded() {
 fn routed(router: &Router<usize>, key: &str, headers: Option<&Table>) -> Vec<usize> {
     let mut found = Routes::new();
     router.route(key, headers, &mut found);
-    let mut targets: Vec<_> = found.as_slice().iter().copied().collect();
+    let mut targets: Vec<_> = found.as_slice().to_vec();
     targets.sort_unstable();
     targets
 }

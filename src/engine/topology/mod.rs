@@ -182,7 +182,7 @@ impl Topology {
             routing::check_arguments(spec.arguments()).map_err(TopologyError::InvalidMatch)?;
         }
         self.check_destination_is_open(actor, &spec)?;
-        if self.bindings.contains_key(&spec) {
+        if self.has_binding(&spec) {
             return Ok(());
         }
         self.insert_binding(Arc::new(spec), changes);
@@ -317,6 +317,11 @@ impl Topology {
     pub(crate) fn queues_of(&self, owner: OwnerId) -> impl Iterator<Item = &Name> {
         let from = (owner, Name::default());
         self.owned.range(from..).take_while(move |(of, _)| *of == owner).map(|(_, name)| name)
+    }
+
+    /// Whether there is this binding.
+    pub(crate) fn has_binding(&self, spec: &BindingSpec) -> bool {
+        self.bindings.contains_key(spec)
     }
 
     /// How many bindings there are, those of the default exchange not counted.

@@ -6,7 +6,7 @@
 pub(crate) mod expectation;
 mod fields;
 mod hex;
-mod json;
+pub(crate) mod json;
 mod lane;
 mod message;
 mod operation;

@@ -137,7 +137,8 @@ mod tests {
         names.meet_queue("amq.gen-ab");
         names.meet_tag("amq.ctag-a");
         let written = json(r#"{"{p}k{gen2}":["{gen1}{p}.{ctag1}","{x}{","{gen}"]}"#);
-        let real = json(r#"{"kamq.gen-ab":["amq.gen-a.amq.ctag-a","{x}{","{gen}"]}"#);
+        let real =
+            json(r#"{"leveret__kamq.gen-ab":["amq.gen-aleveret__.amq.ctag-a","{x}{","{gen}"]}"#);
         assert_eq!(names.substitute(&written), Ok(real.clone()));
         let restored = json(r#"{"k{gen2}":["{gen1}.{ctag1}","{x}{","{gen}"]}"#);
         assert_eq!(names.restore(&real), restored);

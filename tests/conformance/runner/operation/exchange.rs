@@ -1,4 +1,4 @@
-//! Operations of AMQP's exchange class.
+//! Operations of AMQP's exchange class. None has an answer, so `nowait` only has to be well formed.
 
 use leveret::{ExchangeBind, ExchangeDeclare, ExchangeDelete};
 
@@ -7,6 +7,7 @@ use super::super::json::Object;
 use super::super::player::{Played, Player};
 
 pub(super) fn declare(player: &mut Player, fields: &Fields) -> Played {
+    fields.flag("nowait")?;
     player.lane(fields)?.channel.exchange_declare(ExchangeDeclare {
         exchange: fields.text("exchange")?,
         kind: fields.text_or("type", "direct")?,
@@ -20,6 +21,7 @@ pub(super) fn declare(player: &mut Player, fields: &Fields) -> Played {
 }
 
 pub(super) fn delete(player: &mut Player, fields: &Fields) -> Played {
+    fields.flag("nowait")?;
     player.lane(fields)?.channel.exchange_delete(ExchangeDelete {
         exchange: fields.text("exchange")?,
         if_unused: fields.flag("if_unused")?,
@@ -38,6 +40,7 @@ pub(super) fn unbind(player: &mut Player, fields: &Fields) -> Played {
 }
 
 fn binding(fields: &Fields) -> Result<ExchangeBind<'_>, String> {
+    fields.flag("nowait")?;
     Ok(ExchangeBind {
         destination: fields.text("destination")?,
         source: fields.text("source")?,

@@ -54,6 +54,7 @@ pub(super) fn delete(player: &mut Player, fields: &Fields) -> Played {
 }
 
 fn binding(fields: &Fields) -> Result<QueueBind<'_>, String> {
+    fields.flag("nowait")?;
     Ok(QueueBind {
         queue: fields.text("queue")?,
         exchange: fields.text("exchange")?,

@@ -8,8 +8,10 @@
 //! moment is still noted under its tag, and whoever closes the channel finds it there when it has
 //! taken the consumer off the queue.
 
+mod settling;
+
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Weak},
     task::{Context as TaskContext, Poll},
 };
@@ -18,18 +20,18 @@ use super::{
     cell::QueueCell,
     connection_state::Signal,
     event::{ChannelId, Delivered, DeliveryTag, Event, Returned},
-    limits::Limits,
+    outbox::Outbox,
     tx::TxBuffer,
     waiting::Waiting,
 };
 use crate::{
-    Error, ErrorKind, Name, ReplyCode, Result,
+    Error, Name, ReplyCode, Result,
     clock::HostDeadline,
     engine::{
-        channel::{Tags, UnknownTag, Window},
+        channel::{Tags, Window},
         queue::{AckMode, ConsumerId, Handed, Held, UnackedKey},
     },
-    sync::{Condvar, Mutex, MutexGuard, Rank},
+    sync::{Condvar, Mutex, Rank},
 };
 
 /// One channel, as its queues see it.
@@ -38,7 +40,6 @@ pub(crate) struct ChannelState {
     pub(crate) id: ChannelId,
     /// Wakes who waits for events of the connection as a whole, and numbers them.
     signal: Arc<Signal>,
-    limits: Limits,
     /// Whether the client wants to know of consumers that end.
     wants_cancel: bool,
     state: Mutex<State>,
@@ -84,30 +85,26 @@ pub(crate) struct Remains {
     /// Queues that hold something of the channel.
     pub(crate) cells: Vec<Arc<QueueCell>>,
     /// Dropped where no lock is held.
-    _dropped: (VecDeque<Stamped>, Mode),
+    _dropped: (Vec<Delivered>, TxBuffer),
 }
 
 /// Queues whose consumers on this channel have credit again.
 pub(crate) type Resumed = Vec<Weak<QueueCell>>;
 
 #[derive(Debug)]
-struct Stamped {
-    /// When it arose, among all events of the connection.
-    stamp: u64,
-    event: Event,
-}
-
-#[derive(Debug)]
 struct State {
-    events: VecDeque<Stamped>,
+    outbox: Outbox,
     tags: Tags<Outstanding>,
     window: Window,
     /// Queues that found no credit here. Invariant: no two are the same.
     blocked: Resumed,
-    consumers: HashMap<Name, ChannelConsumer>,
+    /// By tag, so that whatever ends several of them does so in the order of their tags.
+    consumers: BTreeMap<Name, ChannelConsumer>,
     reply: Option<ReplyConsumer>,
     mode: Mode,
     waiting: Waiting,
+    /// Whether the client is to be told when there is room again.
+    waits_for_room: bool,
     life: Life,
 }
 
@@ -128,24 +125,24 @@ impl ChannelState {
     pub(crate) fn new(
         id: ChannelId,
         signal: Arc<Signal>,
-        limits: Limits,
+        events_max: usize,
         wants_cancel: bool,
     ) -> Self {
         let state = State {
-            events: VecDeque::new(),
+            outbox: Outbox::new(Arc::clone(&signal), events_max),
             tags: Tags::new(),
             window: Window::default(),
             blocked: Vec::new(),
-            consumers: HashMap::new(),
+            consumers: BTreeMap::new(),
             reply: None,
             mode: Mode::Plain,
             waiting: Waiting::default(),
+            waits_for_room: false,
             life: Life::Open,
         };
         Self {
             id,
             signal,
-            limits,
             wants_cancel,
             state: Mutex::new(Rank::Outlet, state),
             changed: Condvar::default(),
@@ -157,8 +154,7 @@ impl ChannelState {
     /// Takes credit for one delivery. A queue that gets none is resumed later.
     pub(crate) fn try_take(&self, mode: AckMode, cell: &Weak<QueueCell>) -> bool {
         let mut state = self.state.lock();
-        let has_room = state.events.len() < self.limits.events;
-        if state.life.is_open() && has_room && state.window.try_take(mode) {
+        if state.life.is_open() && state.outbox.has_room() && state.window.try_take(mode) {
             return true;
         }
         if !state.blocked.iter().any(|known| Weak::ptr_eq(known, cell)) {
@@ -185,7 +181,7 @@ impl ChannelState {
         if state.life.is_open() {
             let consumer_tag = Some(tag.clone());
             let delivered = delivered(&message.held, message.redelivered, delivery_tag);
-            self.push_delivery(&mut state, Delivered { consumer_tag, ..delivered });
+            state.outbox.deliver(Delivered { consumer_tag, ..delivered });
         }
     }
 
@@ -199,10 +195,7 @@ impl ChannelState {
                 return;
             }
             let delivered = delivered(reply, false, state.tags.peek());
-            self.push_delivery(
-                &mut state,
-                Delivered { consumer_tag: Some(tag.clone()), ..delivered },
-            );
+            state.outbox.deliver(Delivered { consumer_tag: Some(tag.clone()), ..delivered });
         }
         self.wake();
     }
@@ -231,11 +224,7 @@ impl ChannelState {
 
     /// The error that closed it, or that it is closed.
     pub(crate) fn check_open(&self) -> Result<()> {
-        match &self.state.lock().life {
-            Life::Open => Ok(()),
-            Life::Closed(Some(error)) => Err(error.clone()),
-            Life::Closed(None) => Err(Error::closed()),
-        }
+        self.state.lock().life.check_open()
     }
 
     pub(crate) fn error(&self) -> Option<Error> {
@@ -254,34 +243,36 @@ impl ChannelState {
                 return None;
             }
             state.life = Life::Closed(error.clone());
-            let (deliveries, others) = std::mem::take(&mut state.events)
-                .into_iter()
-                .partition(|stamped| matches!(stamped.event, Event::Deliver(_)));
-            state.events = others;
+            let deliveries = state.outbox.take_deliveries();
             if let Some(error) = error {
-                self.push(&mut state, Event::Closed(error));
+                state.outbox.push(Event::Closed(error));
             }
-            // Buffered settlements never happened.
-            let mode = std::mem::replace(&mut state.mode, Mode::Plain);
-            let buffered = match &mode {
-                Mode::Tx(buffer) => buffer.settled().cloned().collect(),
-                Mode::Plain | Mode::Confirm(_) => Vec::new(),
+            // Buffered settlements never happened. A transaction stays one, so that what a thread
+            // is about to publish in it never happens either.
+            let buffer = match &mut state.mode {
+                Mode::Tx(buffer) => std::mem::take(buffer),
+                mode @ (Mode::Plain | Mode::Confirm(_)) => {
+                    *mode = Mode::Plain;
+                    TxBuffer::default()
+                }
             };
-            state.tags.restore(buffered);
-            let consumers: Vec<_> = state.consumers.drain().map(|(_, consumer)| consumer).collect();
+            state.tags.restore(buffer.settled().cloned());
+            let consumers: Vec<_> = std::mem::take(&mut state.consumers).into_values().collect();
             let mut cells: Vec<_> = consumers
                 .iter()
                 .map(|consumer| &consumer.cell)
                 .chain(state.tags.iter().map(|outstanding| &outstanding.cell))
                 .cloned()
                 .collect();
-            cells.sort_unstable_by_key(Arc::as_ptr);
+            // By name, so that the same always happens. Of one name there may be several, of which
+            // all but one are deleted.
+            cells.sort_unstable_by(|a, b| (&a.name, a.slot()).cmp(&(&b.name, b.slot())));
             cells.dedup_by(|a, b| Arc::ptr_eq(a, b));
             Remains {
                 consumers,
                 reply_address: state.reply.take().map(|reply| reply.address),
                 cells,
-                _dropped: (deliveries, mode),
+                _dropped: (deliveries, buffer),
             }
         };
         self.wake();
@@ -305,52 +296,60 @@ impl ChannelState {
     }
 
     /// Takes out what is in the outbox of one queue's messages and was not taken, oldest first.
-    /// For ending consumers, under that queue's lock.
-    pub(crate) fn take_untaken_of(&self, cell: &Arc<QueueCell>) -> Vec<UnackedKey> {
+    /// For ending consumers, under that queue's lock; the deliveries are to be dropped outside.
+    pub(crate) fn take_untaken_of(
+        &self,
+        cell: &Arc<QueueCell>,
+    ) -> (Vec<UnackedKey>, Vec<Delivered>) {
         let mut keys = Vec::new();
         let mut state = self.state.lock();
-        let State { events, tags, window, .. } = &mut *state;
-        events.retain(|stamped| {
-            let Event::Deliver(delivered) = &stamped.event else { return true };
-            let tag = delivered.delivery_tag.0;
+        let State { outbox, tags, window, .. } = &mut *state;
+        let retracted = outbox.retract(|tag| {
             let is_of_cell = tags.get(tag).is_some_and(|known| Arc::ptr_eq(&known.cell, cell));
             if is_of_cell && let Ok(outstanding) = tags.take(tag) {
                 keys.push(outstanding.key);
                 window.release(1);
             }
-            !is_of_cell
+            is_of_cell
         });
-        keys
+        (keys, retracted)
     }
 
     // ----- consumers
 
-    /// Takes out all consumers, to be ended.
-    pub(crate) fn take_consumers(&self) -> Vec<(Name, ChannelConsumer)> {
-        self.state.lock().consumers.drain().collect()
+    /// Takes out all consumers, to be ended, in the order of their tags.
+    pub(crate) fn take_consumers(&self) -> BTreeMap<Name, ChannelConsumer> {
+        std::mem::take(&mut self.state.lock().consumers)
     }
 
     /// Tells that a consumer has ended, if the client wants to know.
     pub(crate) fn announce_cancel(&self, tag: &Name) {
         if self.wants_cancel {
             let mut state = self.state.lock();
-            self.push(&mut state, Event::Cancel { consumer_tag: tag.clone() });
+            state.outbox.push(Event::Cancel { consumer_tag: tag.clone() });
         }
         self.wake();
     }
 
-    /// Notes a consumer. Called under the lock of its queue, before its first delivery.
-    pub(crate) fn add_consumer(&self, tag: &Name, consumer: ChannelConsumer) {
-        self.state.lock().consumers.insert(tag.clone(), consumer);
+    /// Notes a consumer, and says whether its tag was free. Called under the lock of its queue,
+    /// before its first delivery.
+    pub(crate) fn add_consumer(&self, tag: &Name, consumer: ChannelConsumer) -> bool {
+        match self.state.lock().consumers.entry(tag.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(consumer);
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
     }
 
     pub(crate) fn remove_consumer(&self, tag: &str) -> Option<ChannelConsumer> {
         self.state.lock().consumers.remove(tag)
     }
 
+    /// Whether a consumer of a queue has this tag. The consumer of replies does not count.
     pub(crate) fn has_consumer(&self, tag: &str) -> bool {
-        let state = self.state.lock();
-        state.consumers.contains_key(tag) || state.reply.as_ref().is_some_and(|r| r.tag == *tag)
+        self.state.lock().consumers.contains_key(tag)
     }
 
     /// Notes the consumer of replies; the address comes back if there is one already.
@@ -374,71 +373,9 @@ impl ChannelState {
         self.state.lock().reply.as_ref().map(|reply| reply.address.clone())
     }
 
-    // ----- settling
-
-    /// Gives a got message its tag.
-    pub(crate) fn push_got(
-        &self,
-        message: &Handed,
-        outstanding: Option<(Arc<QueueCell>, UnackedKey)>,
-        ready: u64,
-    ) -> Delivered {
-        let delivery_tag = {
-            let mut state = self.state.lock();
-            match outstanding {
-                None => state.tags.skip(),
-                Some((cell, key)) => {
-                    state.tags.push(Outstanding { cell, key, origin: Origin::Get })
-                }
-            }
-        };
-        Delivered {
-            message_count: Some(u32::try_from(ready).unwrap_or(u32::MAX)),
-            ..delivered(&message.held, message.redelivered, delivery_tag)
-        }
-    }
-
-    /// Takes out what a tag stands for, oldest first.
-    pub(crate) fn take(&self, tag: DeliveryTag, multiple: bool) -> Result<Vec<(u64, Outstanding)>> {
-        let mut state = self.state.lock();
-        let taken = if multiple {
-            state.tags.take_through(tag.0)
-        } else {
-            state.tags.take(tag.0).map(|outstanding| vec![(tag.0, outstanding)])
-        };
-        taken.map_err(|UnknownTag(delivery_tag)| {
-            Error::plain(ErrorKind::UnknownDelivery { delivery_tag })
-        })
-    }
-
-    /// Takes out everything outstanding, oldest first.
-    pub(crate) fn take_all(&self) -> Vec<(u64, Outstanding)> {
-        self.state.lock().tags.take_all()
-    }
-
-    /// Undoes [`take`](Self::take).
-    pub(crate) fn restore(&self, taken: Vec<(u64, Outstanding)>) {
-        self.state.lock().tags.restore(taken);
-    }
-
-    /// Gives the window room back for deliveries that are settled, before their queues are told.
-    #[must_use]
-    pub(crate) fn release(&self, settled: &[(u64, Outstanding)]) -> Resumed {
-        let consumed = settled
-            .iter()
-            .filter(|(_, outstanding)| outstanding.origin == Origin::Consumer)
-            .count();
-        let mut state = self.state.lock();
-        state.window.release(u32::try_from(consumed).expect("fewer than 2^32 deliveries"));
-        std::mem::take(&mut state.blocked)
-    }
-
-    /// Changes the window of the channel; `None` is unlimited.
-    #[must_use]
-    pub(crate) fn set_window(&self, limit: Option<u32>) -> Resumed {
-        let mut state = self.state.lock();
-        state.window.set_limit(limit);
-        std::mem::take(&mut state.blocked)
+    #[cfg(fuzzing)]
+    pub(crate) fn check_invariants(&self) {
+        self.state.lock().tags.check_invariants();
     }
 
     // ----- publishing
@@ -450,7 +387,7 @@ impl ChannelState {
 
     /// Whether there is room for what a publish may cause: a return, a confirm.
     pub(crate) fn has_event_room(&self) -> bool {
-        self.state.lock().events.len() < self.limits.events
+        self.state.lock().outbox.has_room()
     }
 
     /// Confirms a publish, in confirm mode, and says its number. A confirm that follows another
@@ -461,16 +398,7 @@ impl ChannelState {
             let Mode::Confirm(next) = &mut state.mode else { return None };
             let number = *next;
             *next += 1;
-            let delivery_tag = DeliveryTag(number);
-            match state.events.back_mut().map(|stamped| &mut stamped.event) {
-                Some(Event::Ack { delivery_tag: last, multiple }) => {
-                    *last = delivery_tag;
-                    *multiple = true;
-                }
-                Some(_) | None => {
-                    self.push(&mut state, Event::Ack { delivery_tag, multiple: false });
-                }
-            }
+            state.outbox.confirm(DeliveryTag(number));
             DeliveryTag(number)
         };
         self.wake();
@@ -484,7 +412,7 @@ impl ChannelState {
             let Mode::Confirm(next) = &mut state.mode else { return None };
             let delivery_tag = DeliveryTag(*next);
             *next += 1;
-            self.push(&mut state, Event::Nack { delivery_tag, multiple: false });
+            state.outbox.push(Event::Nack { delivery_tag, multiple: false });
             delivery_tag
         };
         self.wake();
@@ -503,7 +431,24 @@ impl ChannelState {
         };
         {
             let mut state = self.state.lock();
-            self.push(&mut state, Event::Return(Box::new(returned)));
+            state.outbox.push(Event::Return(Box::new(returned)));
+        }
+        self.wake();
+    }
+
+    /// Notes that a publish found no room; `false` if that is noted already.
+    pub(crate) fn starts_waiting_for_room(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().waits_for_room, true)
+    }
+
+    /// There is room again, which is told once.
+    pub(crate) fn unblock(&self) {
+        {
+            let mut state = self.state.lock();
+            let is_awaited = std::mem::take(&mut state.waits_for_room);
+            if is_awaited && state.life.is_open() {
+                state.outbox.push(Event::Unblocked);
+            }
         }
         self.wake();
     }
@@ -512,14 +457,14 @@ impl ChannelState {
 
     /// Takes the oldest event. Queues that found the outbox full are to be resumed.
     pub(crate) fn take_event(&self) -> (Option<Event>, Resumed) {
-        self.take_event_locked(&mut self.state.lock())
+        self.state.lock().take_event()
     }
 
     /// Waits for an event. `None` when the time is over, or the channel is closed and empty.
     pub(crate) fn wait_event(&self, until: HostDeadline) -> (Option<Event>, Resumed) {
         let mut state = self.state.lock();
         loop {
-            let (event, resumed) = self.take_event_locked(&mut state);
+            let (event, resumed) = state.take_event();
             if event.is_some() || !state.life.is_open() {
                 return (event, resumed);
             }
@@ -536,7 +481,7 @@ impl ChannelState {
         let waker = cx.waker().clone();
         let (taken, _spare) = {
             let mut state = self.state.lock();
-            let (event, resumed) = self.take_event_locked(&mut state);
+            let (event, resumed) = state.take_event();
             if event.is_some() || !state.life.is_open() {
                 (Some((event, resumed)), Some(waker))
             } else {
@@ -548,22 +493,16 @@ impl ChannelState {
 
     /// When its oldest event arose.
     pub(crate) fn oldest_stamp(&self) -> Option<u64> {
-        self.state.lock().events.front().map(|stamped| stamped.stamp)
+        self.state.lock().outbox.oldest_stamp()
     }
+}
 
-    fn take_event_locked(&self, state: &mut MutexGuard<'_, State>) -> (Option<Event>, Resumed) {
-        let was_full = state.events.len() >= self.limits.events;
-        let event = state.events.pop_front().map(|stamped| stamped.event);
-        let resumed = if was_full { std::mem::take(&mut state.blocked) } else { Vec::new() };
+impl State {
+    fn take_event(&mut self) -> (Option<Event>, Resumed) {
+        let was_full = !self.outbox.has_room();
+        let event = self.outbox.take();
+        let resumed = if was_full { std::mem::take(&mut self.blocked) } else { Vec::new() };
         (event, resumed)
-    }
-
-    fn push_delivery(&self, state: &mut State, delivered: Delivered) {
-        self.push(state, Event::Deliver(Box::new(delivered)));
-    }
-
-    fn push(&self, state: &mut State, event: Event) {
-        state.events.push_back(Stamped { stamp: self.signal.next_stamp(), event });
     }
 }
 
@@ -572,6 +511,14 @@ impl Life {
         match self {
             Self::Open => true,
             Self::Closed(_) => false,
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Closed(Some(error)) => Err(error.clone()),
+            Self::Closed(None) => Err(Error::closed()),
         }
     }
 }

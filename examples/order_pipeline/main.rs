@@ -1,0 +1,149 @@
+//! A shop in one process: taking an order needs microseconds, whatever the services behind it do.
+//!
+//! `cargo run --release --example order_pipeline -- [--orders N] [--seed S]`
+//!
+//! Every order goes to a fanout exchange, and from there into the queues of three services, each
+//! with workers of its own. E-mail is slow. Inventory fails now and then, and what fails for good
+//! is moved to the queue `orders.dead`, in a transaction. Analytics panics now and then, which
+//! puts the order back into its place.
+//!
+//! The program ends when every order is through, and prints who did what, how long publishing
+//! took while the slowest service was at work, and whether the queues account for every message.
+//! The exit code is 1 if anything was lost, and 2 if the arguments are wrong. What fails is
+//! decided by the seed, so two runs differ in nothing but time.
+#![allow(clippy::disallowed_methods, reason = "the program measures real time")]
+
+mod arguments;
+mod audit;
+mod chance;
+mod inventory;
+mod latency;
+mod service;
+mod table;
+
+use std::{
+    error::Error,
+    panic,
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use leveret::{Broker, Message, Queue};
+
+use arguments::{Settings, USAGE};
+use audit::Audit;
+use chance::Chance;
+use latency::Latency;
+use service::{Mishap, Service};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How long the backlog may stand still before the program gives up on it.
+const STANDSTILL_MAX: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    let settings = match arguments::parse(std::env::args().skip(1)) {
+        Ok(Some(settings)) => settings,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(problem) => {
+            eprintln!("{problem}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    keep_quiet_about_mishaps();
+    match run(settings) {
+        Ok(audit) if audit.problems.is_empty() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("the pipeline broke: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(settings: Settings) -> Result<Audit, Box<dyn Error>> {
+    let chance = Chance::new(settings.seed);
+    let broker = Broker::new();
+    let orders = broker.declare_exchange("orders").fanout().declare()?;
+    let dead = broker.declare_queue("orders.dead").declare()?;
+    let mut queues = Vec::new();
+    for name in ["e-mail", "inventory", "analytics"] {
+        let queue = broker.declare_queue(name).declare()?;
+        orders.bind(&queue, "")?;
+        queues.push(queue);
+    }
+    let [mail, stock, figures] = &queues[..] else { unreachable!("three were declared") };
+    let services = vec![
+        service::start_mail(mail)?,
+        inventory::start(&broker, stock, &dead, chance)?,
+        service::start_analytics(figures, chance)?,
+    ];
+
+    let publisher = orders.publisher().mandatory().open()?;
+    let mut latency = Latency::default();
+    for n in 1..=settings.orders {
+        let order = Message::new(format!("1 hare, order {n}"))
+            .with_message_id(format!("order-{n}"))
+            .with_header("n", i64::from(n));
+        let start = Instant::now();
+        // Full only at the broker's bound on memory; then it is worth waiting for room.
+        publisher.publish_timeout("", order, 60 * SECOND)?.wait()?;
+        latency.add(start.elapsed());
+    }
+
+    let progress = wait_until_through(&services);
+    let reports: Vec<_> = services.into_iter().map(Service::stop).collect::<Result<_, _>>()?;
+    let mut audit = Audit::new(settings.orders, &reports, &queues, &dead)?;
+    audit.check_close(&broker.close(10 * SECOND));
+    table::print(settings, &reports, &progress, &mut latency, &audit);
+    Ok(audit)
+}
+
+/// What one queue looked like from outside while the orders went through.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// What was not settled when the last order was published.
+    backlog: u64,
+    /// From the last publish to the last settlement.
+    finished_after: Duration,
+}
+
+/// Waits at each queue until it is empty, or nothing moves any more.
+fn wait_until_through(services: &[Service]) -> Vec<Progress> {
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let waits: Vec<_> = services
+            .iter()
+            .map(|service| scope.spawn(move || wait_until_empty(&service.queue, start)))
+            .collect();
+        waits.into_iter().map(|wait| wait.join().expect("waiting does not panic")).collect()
+    })
+}
+
+fn wait_until_empty(queue: &Queue, start: Instant) -> Progress {
+    let backlog = backlog(queue);
+    let mut settled = 0;
+    while !queue.wait_empty(STANDSTILL_MAX) && queue.stats().acked > settled {
+        settled = queue.stats().acked;
+    }
+    Progress { backlog, finished_after: start.elapsed() }
+}
+
+fn backlog(queue: &Queue) -> u64 {
+    let stats = queue.stats();
+    stats.ready + stats.unacked
+}
+
+/// The deliberate panics of this program are counted, not reported; all others are.
+fn keep_quiet_about_mishaps() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !panic.payload().is::<Mishap>() {
+            report(panic);
+        }
+    }));
+}

@@ -1,0 +1,135 @@
+//! Settling on a channel: what is outstanding under which tag, and transactions, which put it off.
+//!
+//! Each step happens under the lock of the channel as a whole, so that a close by another thread
+//! comes before or after it.
+
+use std::sync::Arc;
+
+use super::{ChannelState, Mode, Origin, Outstanding, Resumed, delivered};
+use crate::{
+    Error, ErrorKind, Result,
+    broker::{
+        cell::QueueCell,
+        event::{Delivered, DeliveryTag},
+        tx::{TxBuffer, TxSettlement},
+    },
+    engine::{
+        channel::UnknownTag,
+        queue::{Handed, Settlement, UnackedKey},
+    },
+};
+
+impl ChannelState {
+    /// Takes out what a tag stands for, oldest first, to be settled now. In a transaction it is
+    /// kept for the commit, and there is nothing to settle now.
+    pub(crate) fn settle(
+        &self,
+        tag: DeliveryTag,
+        multiple: bool,
+        settlement: Settlement,
+        tx_steps_max: usize,
+    ) -> Result<Vec<(u64, Outstanding)>> {
+        let mut state = self.state.lock();
+        state.life.check_open()?;
+        let taken = if multiple {
+            state.tags.take_through(tag.0)
+        } else {
+            state.tags.take(tag.0).map(|outstanding| vec![(tag.0, outstanding)])
+        };
+        let taken = taken.map_err(|UnknownTag(delivery_tag)| {
+            Error::plain(ErrorKind::UnknownDelivery { delivery_tag })
+        })?;
+        match &mut state.mode {
+            Mode::Plain | Mode::Confirm(_) => Ok(taken),
+            Mode::Tx(buffer) if buffer.len() < tx_steps_max => {
+                buffer.settlements.push(TxSettlement { settlement, taken });
+                Ok(Vec::new())
+            }
+            Mode::Tx(_) => {
+                state.tags.restore(taken);
+                Err(Error::plain(ErrorKind::Full { limit: "transaction_steps" }))
+            }
+        }
+    }
+
+    /// Takes out the transaction, for its commit, unless it is refused. `check` runs under the
+    /// lock of the channel.
+    pub(crate) fn take_tx(&self, check: impl FnOnce(&TxBuffer) -> Result<()>) -> Result<TxBuffer> {
+        let mut state = self.state.lock();
+        state.life.check_open()?;
+        let buffer = state.mode.tx()?;
+        check(buffer)?;
+        Ok(std::mem::take(buffer))
+    }
+
+    /// Forgets the transaction: what it would settle is outstanding again. The rest comes back, to
+    /// be dropped.
+    pub(crate) fn roll_back(&self) -> Result<TxBuffer> {
+        let mut state = self.state.lock();
+        state.life.check_open()?;
+        let mut buffer = std::mem::take(state.mode.tx()?);
+        for TxSettlement { taken, .. } in buffer.settlements.drain(..) {
+            state.tags.restore(taken);
+        }
+        Ok(buffer)
+    }
+
+    /// Gives a got message its tag.
+    pub(crate) fn push_got(
+        &self,
+        message: &Handed,
+        outstanding: Option<(Arc<QueueCell>, UnackedKey)>,
+        ready: u64,
+    ) -> Delivered {
+        let delivery_tag = {
+            let mut state = self.state.lock();
+            match outstanding {
+                None => state.tags.skip(),
+                Some((cell, key)) => {
+                    state.tags.push(Outstanding { cell, key, origin: Origin::Get })
+                }
+            }
+        };
+        Delivered {
+            message_count: Some(u32::try_from(ready).unwrap_or(u32::MAX)),
+            ..delivered(&message.held, message.redelivered, delivery_tag)
+        }
+    }
+
+    /// Takes out everything outstanding, oldest first.
+    pub(crate) fn take_all(&self) -> Vec<(u64, Outstanding)> {
+        self.state.lock().tags.take_all()
+    }
+
+    /// Gives the window room back for deliveries that are settled, before their queues are told.
+    #[must_use]
+    pub(crate) fn release(&self, settled: &[(u64, Outstanding)]) -> Resumed {
+        let consumed = settled
+            .iter()
+            .filter(|(_, outstanding)| outstanding.origin == Origin::Consumer)
+            .count();
+        let mut state = self.state.lock();
+        state.window.release(u32::try_from(consumed).expect("fewer than 2^32 deliveries"));
+        std::mem::take(&mut state.blocked)
+    }
+
+    /// Changes the window of the channel; `None` is unlimited.
+    #[must_use]
+    pub(crate) fn set_window(&self, limit: Option<u32>) -> Resumed {
+        let mut state = self.state.lock();
+        state.window.set_limit(limit);
+        std::mem::take(&mut state.blocked)
+    }
+}
+
+impl Mode {
+    fn tx(&mut self) -> Result<&mut TxBuffer> {
+        match self {
+            Self::Tx(buffer) => Ok(buffer),
+            Self::Plain | Self::Confirm(_) => {
+                let reason = "channel is not transactional";
+                Err(Error::plain(ErrorKind::WrongMode { reason }))
+            }
+        }
+    }
+}

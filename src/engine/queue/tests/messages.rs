@@ -1,0 +1,314 @@
+//! Where messages are, and how they end.
+
+use proptest::{collection, prelude::*};
+
+use super::*;
+
+#[test]
+fn first_in_is_first_out() {
+    let mut desk = Desk::new();
+    desk.publish("a b c");
+    desk.check_ready("a b c");
+}
+
+#[test]
+fn requeued_messages_keep_their_places_in_whatever_order_they_return() {
+    let mut desk = Desk::new();
+    desk.publish("a b c d e");
+    desk.check_ready("a b c d e");
+    desk.publish("f");
+    desk.settle("d a c", Settlement::Requeue);
+    desk.check_ready("a! c! d! f");
+}
+
+#[test]
+fn only_what_was_seen_counts_as_an_attempt() {
+    let mut desk = Desk::new();
+    desk.publish("a");
+    desk.check_ready("a");
+    for (settlement, returns) in
+        [(Settlement::ReturnUnseen, 0), (Settlement::Requeue, 1), (Settlement::ReturnUnseen, 1)]
+    {
+        desk.settle("a", settlement);
+        let (seen, key) = desk.queue.get(AckMode::Manual, START, &mut desk.effects).unwrap();
+        assert_eq!((seen.redelivered, seen.returns), (true, returns), "{settlement:?}");
+        desk.keys.extend(key.map(|key| ("a".to_owned(), key)));
+    }
+}
+
+#[test]
+fn what_a_cancelled_consumer_holds_stays_out_until_it_is_settled() {
+    let mut desk = Desk::with_consumers(1);
+    desk.publish("a b");
+    desk.check("0:a 0:b");
+    desk.cancel(0);
+    desk.check_ready("");
+    assert_eq!(desk.settle("a", Settlement::Accept), 1);
+    assert_eq!(desk.settle("b", Settlement::Requeue), 1);
+    desk.check_ready("b!");
+}
+
+#[test]
+fn accepting_through_spares_later_ones_and_those_of_others() {
+    let mut desk = Desk::with_consumers(2);
+    desk.publish("a b c d e");
+    desk.check("0:a 1:b 0:c 1:d 0:e");
+    let (last, consumer) = (desk.keys["c"], desk.consumers[0]);
+    assert_eq!(desk.queue.accept_through(last, consumer, &mut desk.effects), 2);
+    assert_eq!(desk.queue.unacked_messages(), 3);
+    assert_eq!(desk.settle("a b c d e", Settlement::Accept), 3, "b, d and e were left");
+    assert_eq!(desk.queue.counts().acked, 5);
+}
+
+#[test]
+fn a_key_outlived_by_its_hand_out_settles_nothing() {
+    let mut desk = Desk::new();
+    desk.publish("a");
+    desk.check_ready("a");
+    let stale = desk.keys["a"];
+    desk.settle("a", Settlement::Requeue);
+    desk.check_ready("a!");
+    assert_eq!(desk.queue.settle(&[stale], Settlement::Accept, &mut desk.effects), 0);
+    assert_eq!(desk.queue.unacked_messages(), 1, "although it got the same place");
+    assert_eq!(desk.settle("a a", Settlement::Accept), 1, "and only once");
+}
+
+#[test]
+fn an_id_outlived_by_its_consumer_is_nobody() {
+    let mut desk = Desk::with_consumers(1);
+    desk.publish("a");
+    desk.check("0:a");
+    desk.cancel(0);
+    desk.consume(prefetch(1));
+    desk.publish("b");
+    desk.check("1:b");
+    let former = desk.consumers[0];
+    assert!(desk.queue.credit(former).is_none());
+    assert!(desk.queue.remove_consumer(former, START, &mut desk.effects).is_none());
+    // What the former one gives back frees no room of its successor.
+    desk.settle("a", Settlement::Requeue);
+    desk.check("");
+}
+
+#[test]
+fn a_publish_is_staged_before_its_own_settlement() {
+    let mut desk = Desk::new();
+    desk.consume(ConsumerTerms { mode: AckMode::Auto, ..TERMS });
+    desk.publish("a");
+    desk.cancel(0);
+    desk.publish("b c");
+    desk.check_ready("b c");
+    desk.settle("c", Settlement::Reject);
+    desk.settle("b", Settlement::Requeue);
+    desk.queue.purge(&mut desk.effects);
+    let [a, b, c] = [Seq(0), Seq(1), Seq(2)];
+    let staged = [
+        Staged::Enqueued(a),
+        Staged::Settled(a),
+        Staged::Enqueued(b),
+        Staged::Enqueued(c),
+        Staged::Settled(c),
+        Staged::Settled(b),
+    ];
+    assert_eq!(desk.effects.staged, staged);
+}
+
+#[test]
+fn without_a_store_nothing_is_staged() {
+    let mut desk = Desk::new();
+    desk.effects = Effects::new(Staging::Off);
+    desk.publish("a b");
+    desk.queue.purge(&mut desk.effects);
+    assert_eq!(desk.effects.staged, []);
+}
+
+#[test]
+fn bytes_are_those_of_what_is_held() {
+    let mut desk = Desk::new();
+    let [small, large] = ["a", "bbbbbbbb"].map(|word| held(word).byte_size());
+    assert_eq!(large - small, 7);
+    desk.publish("a bbbbbbbb");
+    assert_eq!(desk.queue.bytes(), small + large);
+    desk.check_ready("a bbbbbbbb");
+    assert_eq!(desk.queue.bytes(), small + large, "unacked ones count");
+    desk.settle("a", Settlement::Accept);
+    assert_eq!(desk.queue.bytes(), large);
+    desk.settle("bbbbbbbb", Settlement::Requeue);
+    assert_eq!(desk.queue.bytes(), large);
+    desk.queue.purge(&mut desk.effects);
+    assert_eq!(desk.queue.bytes(), 0);
+}
+
+#[test]
+fn a_body_is_dropped_by_the_caller_and_never_by_the_queue() {
+    let mut desk = Desk::new();
+    let Held::Resident(envelope) = held("a");
+    let enqueue = |desk: &mut Desk| {
+        desk.queue.enqueue(Held::Resident(Arc::clone(&envelope)), &mut desk.effects).unwrap();
+    };
+    let keys: Vec<_> = [Settlement::Accept, Settlement::Reject, Settlement::Drop]
+        .into_iter()
+        .map(|settlement| {
+            enqueue(&mut desk);
+            let (_, key) = desk.queue.get(AckMode::Manual, START, &mut desk.effects).unwrap();
+            (key.unwrap(), settlement)
+        })
+        .collect();
+    for (key, settlement) in keys {
+        desk.queue.settle(&[key], settlement, &mut desk.effects);
+    }
+    enqueue(&mut desk);
+    desk.queue.purge(&mut desk.effects);
+    enqueue(&mut desk);
+    desk.queue.get(AckMode::Auto, START, &mut desk.effects).unwrap();
+    assert_eq!(desk.effects.freed.len(), 5);
+    assert_eq!(Arc::strong_count(&envelope), 6, "each is still there");
+    enqueue(&mut desk);
+    let remains = desk.queue.delete(DeleteConditions::default()).unwrap();
+    assert_eq!(Arc::strong_count(&envelope), 7, "also what went with the queue");
+    drop(remains);
+    assert_eq!(Arc::strong_count(&envelope), 6);
+}
+
+#[test]
+fn each_end_is_counted_as_itself() {
+    let mut desk = Desk::new();
+    desk.publish("a b c d e f g h i j k");
+    desk.check_ready("a b c d e f g h i j k");
+    desk.settle("a", Settlement::Accept);
+    desk.settle("b c", Settlement::AcceptOnReceipt);
+    desk.settle("d e f", Settlement::Reject);
+    desk.settle("g", Settlement::Drop);
+    desk.settle("h i", Settlement::Requeue);
+    desk.queue.purge(&mut desk.effects);
+    desk.settle("j", Settlement::ReturnUnseen);
+    let remains = desk.queue.delete(DeleteConditions::default()).unwrap();
+    assert_eq!(remains.ready, 1);
+    let counts = Counts {
+        enqueued: 11,
+        acked: 1,
+        auto_acked: 2,
+        rejected: 3,
+        dropped: 1,
+        purged: 2,
+        deleted: 2,
+    };
+    assert_eq!(desk.queue.counts(), counts);
+    desk.queue.check_invariants();
+}
+
+#[test]
+fn purging_spares_what_is_handed_out() {
+    let mut desk = Desk::new();
+    desk.consume(prefetch(1));
+    desk.publish("a b c");
+    desk.check("0:a");
+    assert_eq!(desk.queue.purge(&mut desk.effects), 2);
+    desk.settle("a", Settlement::Requeue);
+    desk.check("0:a!");
+}
+
+#[test]
+fn each_condition_of_a_deletion_has_to_hold() {
+    let unused = DeleteConditions { unused: true, ..Default::default() };
+    let empty = DeleteConditions { empty: true, ..Default::default() };
+    let both = DeleteConditions { empty: true, ..unused };
+    let mut desk = Desk::new();
+    desk.publish("a");
+    assert_eq!(desk.queue.delete(empty).unwrap_err(), DeleteRefused::NotEmpty);
+    assert_eq!(desk.queue.delete(both).unwrap_err(), DeleteRefused::NotEmpty);
+    desk.consume(TERMS);
+    assert_eq!(desk.queue.delete(unused).unwrap_err(), DeleteRefused::InUse);
+    assert_eq!(desk.queue.delete(both).unwrap_err(), DeleteRefused::InUse);
+    assert!(!desk.queue.is_deleted());
+    assert!(desk.queue.delete(empty).is_ok(), "what is handed out is not ready");
+}
+
+#[test]
+fn a_deleted_queue_takes_and_gives_nothing() {
+    let mut desk = Desk::with_consumers(2);
+    desk.publish("a");
+    desk.check("0:a");
+    let remains = desk.queue.delete(DeleteConditions::default()).unwrap();
+    assert_eq!(remains.consumers.len(), 2);
+    let Deleted(refused) = desk.queue.enqueue(held("b"), &mut desk.effects).unwrap_err();
+    assert_eq!(word(&refused), "b");
+    assert_eq!(desk.settle("a", Settlement::Requeue), 0);
+    desk.check_ready("");
+    desk.check("");
+}
+
+#[test]
+fn an_auto_delete_queue_is_abandoned_by_its_last_consumer() {
+    let mut desk = Desk::declared(QueueDeclaration { auto_delete: true, ..Default::default() });
+    desk.consume(TERMS);
+    desk.consume(TERMS);
+    desk.cancel(0);
+    assert_eq!(desk.effects.outward, []);
+    desk.cancel(1);
+    assert_eq!(desk.effects.outward, [Outward::Abandoned]);
+    let mut lasting = Desk::with_consumers(1);
+    lasting.cancel(0);
+    assert_eq!(lasting.effects.outward, []);
+}
+
+#[test]
+fn a_queue_that_is_used_does_not_expire() {
+    let Desk { mut queue, mut effects, .. } = Desk::with_argument("x-expires", 100);
+    assert_eq!(queue.next_deadline(), Some(after_ms(100)));
+    queue.enqueue(held("a"), &mut effects).unwrap();
+    assert_eq!(queue.next_deadline(), Some(after_ms(100)), "publishing is no use");
+    queue.get(AckMode::Auto, after_ms(10), &mut effects).unwrap();
+    assert_eq!(queue.next_deadline(), Some(after_ms(110)));
+    assert!(queue.get(AckMode::Auto, after_ms(20), &mut effects).is_none());
+    assert_eq!(queue.next_deadline(), Some(after_ms(120)), "getting nothing is use");
+    let consumer = queue.consume(TERMS, Purse::default(), after_ms(30)).unwrap();
+    assert_eq!(queue.next_deadline(), None, "a consumer is use for as long as it is there");
+    assert!(!queue.is_expired(after_ms(9_999)));
+    queue.remove_consumer(consumer, after_ms(400), &mut effects).unwrap();
+    assert_eq!(queue.next_deadline(), Some(after_ms(500)));
+    queue.touch(after_ms(450));
+    queue.touch(after_ms(440));
+    assert_eq!(queue.next_deadline(), Some(after_ms(550)), "time never goes back");
+    assert!(!queue.is_expired(after_ms(549)) && queue.is_expired(after_ms(550)));
+    let expired = |ms| DeleteConditions { expired_by: Some(after_ms(ms)), ..Default::default() };
+    assert_eq!(queue.delete(expired(549)).unwrap_err(), DeleteRefused::InUse);
+    assert!(queue.delete(expired(550)).is_ok());
+    assert_eq!(queue.next_deadline(), None);
+}
+
+proptest! {
+    /// Whatever was taken and given back: the rest leaves in the order it came in.
+    #[test]
+    fn what_is_ready_is_sorted_by_arrival(
+        rounds in collection::vec((0_usize..6, 0_usize..6, any::<u64>()), 0..30),
+    ) {
+        let mut desk = Desk::new();
+        let (mut published, mut taken) = (0_u32, Vec::new());
+        for (publishes, gets, order) in rounds {
+            for _ in 0..publishes {
+                desk.publish(&format!("{published:09}"));
+                published += 1;
+            }
+            for _ in 0..gets {
+                let got = desk.queue.get(AckMode::Manual, START, &mut desk.effects);
+                taken.extend(got.map(|(_, key)| key.unwrap()));
+            }
+            for bit in 0..taken.len().min(8) {
+                if order >> bit & 1 > 0 {
+                    let at = usize::try_from(order >> 8).unwrap() % taken.len();
+                    let key = taken.swap_remove(at);
+                    desk.queue.settle(&[key], Settlement::Requeue, &mut desk.effects);
+                }
+            }
+            desk.queue.check_invariants();
+        }
+        let left = desk.queue.ready_messages();
+        let mut words = Vec::new();
+        while let Some((handed, _)) = desk.queue.get(AckMode::Auto, START, &mut desk.effects) {
+            words.push(word(&handed.held));
+        }
+        prop_assert_eq!(words.len() as u64, left);
+        prop_assert!(words.is_sorted_by(|a, b| a < b), "{words:?}");
+    }
+}

@@ -1,0 +1,54 @@
+//! What the channel tier does beyond the recordings.
+
+use leveret::{
+    Broker, ConnectOptions, Event, Get, Limits, Message, Publish, PublishReason, QueueDeclare,
+};
+
+fn narrow() -> Broker {
+    let mut limits = Limits::default();
+    limits.memory_bytes = 10_000;
+    Broker::builder().limits(limits).open().expect("it is in memory")
+}
+
+#[test]
+fn a_publish_without_room_leaves_the_channel_open_and_is_told_when_there_is_room() {
+    let connection = narrow().connect(ConnectOptions::default()).expect("the broker is open");
+    let channel = connection.open_channel().expect("the connection is open");
+    channel.queue_declare(QueueDeclare { queue: "q", ..Default::default() }).expect("it is new");
+    let to = Publish { routing_key: "q", ..Publish::default() };
+
+    channel.basic_publish(to, Message::new(vec![1; 9_000])).expect("it fits");
+    for _ in 0..3 {
+        let refused = channel.basic_publish(to, Message::new(vec![2; 9_000])).unwrap_err();
+        assert!(matches!(refused.reason(), PublishReason::Full));
+        assert_eq!(refused.into_message().body().len(), 9_000);
+    }
+    assert!(channel.try_event().is_none(), "there is no room yet");
+
+    let get = Get { queue: "q", auto_ack: true };
+    channel.basic_get(get).expect("the channel is open").expect("one is there");
+    assert!(matches!(channel.try_event(), Some(Event::Unblocked)));
+    assert!(channel.try_event().is_none(), "it is told once");
+    channel.basic_publish(to, Message::new(vec![3; 9_000])).expect("there is room again");
+}
+
+#[test]
+fn a_publish_without_room_is_a_nack_in_confirm_mode() {
+    let connection = narrow().connect(ConnectOptions::default()).expect("the broker is open");
+    let channel = connection.open_channel().expect("the connection is open");
+    channel.queue_declare(QueueDeclare { queue: "q", ..Default::default() }).expect("it is new");
+    channel.confirm_select().expect("the channel is plain");
+    let to = Publish { routing_key: "q", ..Publish::default() };
+
+    for body in [9_000, 9_000, 10] {
+        channel.basic_publish(to, Message::new(vec![0; body])).expect("it gets a number");
+    }
+    let kinds: Vec<_> = std::iter::from_fn(|| channel.try_event())
+        .map(|event| match event {
+            Event::Ack { delivery_tag, .. } => (delivery_tag.0, true),
+            Event::Nack { delivery_tag, .. } => (delivery_tag.0, false),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(kinds, [(1, true), (2, false), (3, true)]);
+}

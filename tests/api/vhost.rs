@@ -1,0 +1,126 @@
+//! Virtual hosts: nothing of one is seen or changed from another.
+
+use std::time::Duration;
+
+use leveret::{
+    Broker, ConnectOptions, Consume, EndReason, Entity, ErrorKind, Event, Message, PublishReason,
+    Result,
+};
+
+#[test]
+fn equal_names_in_two_are_two_things() -> Result<()> {
+    let broker = Broker::new();
+    let other = broker.create_vhost("other")?;
+    let ours = broker.declare_exchange("x").topic().declare()?;
+    let theirs = other.declare_exchange("x").fanout().declare()?;
+    let [our_queue, their_queue] =
+        [broker.declare_queue("q").declare()?, other.declare_queue("q").durable().declare()?];
+    ours.bind(&our_queue, "#")?;
+    assert_eq!(theirs.publish("k", Message::new("x"))?.queues, 0);
+    theirs.bind(&their_queue, "")?;
+    assert_eq!(ours.publish("k", Message::new("x"))?.queues, 1);
+    assert_eq!(other.default_exchange().publish("q", Message::new("x"))?.queues, 1);
+    assert_eq!((our_queue.stats().ready, their_queue.stats().ready), (1, 1));
+    our_queue.delete()?;
+    ours.delete()?;
+    assert!(other.queue("q").is_ok() && other.exchange("x").is_ok());
+    assert!(other.exchange("amq.topic").is_ok(), "each has the predeclared exchanges");
+    Ok(())
+}
+
+/// A binding joins the two entities that its handles stand for, or none.
+#[test]
+fn handles_of_another_bind_nothing() -> Result<()> {
+    let broker = Broker::new();
+    let other = broker.create_vhost("other")?;
+    let ours = broker.declare_exchange("x").fanout().declare()?;
+    let theirs = other.declare_exchange("x").fanout().declare()?;
+    let our_queue = broker.declare_queue("q").declare()?;
+    let their_queue = other.declare_queue("q").declare()?;
+    for error in [
+        ours.bind(&their_queue, "").unwrap_err(),
+        theirs.bind(&our_queue, "").unwrap_err(),
+        ours.bind(&theirs, "").unwrap_err(),
+    ] {
+        assert!(error.is_not_found(), "{error}");
+    }
+    assert_eq!(ours.publish("", Message::new("x"))?.queues, 0);
+    assert_eq!(theirs.publish("", Message::new("x"))?.queues, 0);
+    ours.bind(&our_queue, "")?;
+    ours.unbind(&their_queue, "")?;
+    assert_eq!(ours.publish("", Message::new("x"))?.queues, 1);
+    Ok(())
+}
+
+#[test]
+fn they_are_created_found_and_deleted_by_name() -> Result<()> {
+    let broker = Broker::new();
+    assert_eq!((broker.name(), broker.vhost("/")?.name()), ("/", "/"));
+    let error = broker.vhost("v").unwrap_err();
+    assert_eq!(error.to_string(), "no vhost 'v'");
+    broker.create_vhost("v")?;
+    let error = broker.create_vhost("v").unwrap_err();
+    let ErrorKind::AlreadyExists { entity, name, .. } = error.kind() else { panic!("{error}") };
+    assert_eq!((*entity, name.as_str()), (Entity::VirtualHost, "v"));
+    broker.vhost("v")?.declare_queue("q").declare()?;
+    broker.delete_vhost("v")?;
+    assert!(broker.delete_vhost("v").unwrap_err().is_not_found());
+    let error = broker.delete_vhost("/").unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::AccessRefused { .. }), "{error}");
+    assert!(broker.create_vhost("v")?.queue("q").unwrap_err().is_not_found());
+    Ok(())
+}
+
+#[test]
+fn deleting_one_ends_all_that_lives_in_it() -> Result<()> {
+    let broker = Broker::new();
+    let vhost = broker.create_vhost("v")?;
+    let queue = vhost.declare_queue("q").declare()?;
+    let exchange = vhost.declare_exchange("x").fanout().declare()?;
+    exchange.bind(&queue, "")?;
+    let consumer = queue.consume().prefetch(1).start()?;
+    let subscription = exchange.subscribe("")?;
+    let workers = vhost.declare_queue("w").declare()?.workers(2, |_| ())?;
+    let publisher = exchange.publisher().open()?;
+    let connection = vhost.connect(ConnectOptions::default())?;
+    let channel = connection.open_channel()?;
+    queue.send(Message::new("1"))?;
+    queue.send(Message::new("2"))?;
+    let in_hand = consumer.recv()?;
+    channel.basic_consume(Consume { queue: "q", ..Consume::default() })?;
+    let elsewhere = broker.connect(ConnectOptions::default())?;
+    let outside = broker.declare_queue("q").declare()?;
+    let outside_consumer = outside.consume().start()?;
+
+    broker.delete_vhost("v")?;
+    assert_eq!(consumer.end(), Some(EndReason::QueueDeleted));
+    assert_eq!(subscription.end(), Some(EndReason::QueueDeleted));
+    assert_eq!(workers.join().running, 0);
+    let error = connection.error().expect("it was closed");
+    assert!(error.is_not_found(), "{error}");
+    while let Some(event) = channel.try_event() {
+        assert!(matches!(event, Event::Closed(_)), "{event:?}");
+    }
+    in_hand.ack()?;
+    assert!(queue.stats().is_conserved());
+    assert_eq!(queue.stats().deleted, 2);
+
+    let gone = |error: leveret::Error| assert_eq!(error.to_string(), "no vhost 'v'");
+    gone(vhost.queue("q").unwrap_err());
+    gone(vhost.declare_queue("new").declare().unwrap_err());
+    gone(vhost.declare_exchange("new").declare().unwrap_err());
+    gone(vhost.connect(ConnectOptions::default()).unwrap_err());
+    gone(queue.get().unwrap_err());
+    gone(queue.delete().unwrap_err());
+    let error = publisher.publish("", Message::new("late")).unwrap_err();
+    assert!(matches!(error.reason(), PublishReason::Closed), "{error}");
+    assert!(queue.send(Message::new("late")).is_err());
+
+    // A successor of the same name has nothing to do with it.
+    let successor = broker.create_vhost("v")?;
+    gone(vhost.declare_queue("new").declare().unwrap_err());
+    assert!(successor.declare_queue("q").declare()?.send(Message::new("x")).is_ok());
+    assert_eq!((elsewhere.error().is_none(), outside_consumer.end()), (true, None));
+    assert!(broker.close(Duration::from_secs(10)).is_clean());
+    Ok(())
+}
