@@ -5,12 +5,11 @@
 
 use std::sync::{Arc, Weak};
 
-use smallvec::SmallVec;
-
 use super::{
     budget::Allowance,
     consumer::EndReason,
     context::Context,
+    few::Few,
     outlet::{Delivered, Outlet, Wake},
     vhost_state::VhostState,
 };
@@ -61,9 +60,10 @@ struct CellState {
 #[derive(Debug, Default)]
 #[must_use = "somebody may have to be woken"]
 pub(crate) struct Aftermath {
-    wakes: SmallVec<[Wake; 2]>,
-    outward: SmallVec<[Outward; 1]>,
-    freed: SmallVec<[Held; 4]>,
+    wakes: Few<Wake>,
+    outward: Vec<Outward>,
+    /// Messages that are dropped.
+    freed: Few<Held>,
     /// Whether bytes were given back that a publisher may wait for.
     made_room: bool,
 }
@@ -211,7 +211,8 @@ impl QueueCell {
         conditions: DeleteConditions,
         reason: EndReason,
     ) -> (Result<Deletion, DeleteRefused>, Aftermath) {
-        let (remains, mut after) = self.with_aftermath(|core, _| core.delete(conditions));
+        let mut after = Aftermath::default();
+        let remains = self.with_aftermath(&mut after, |core, _| core.delete(conditions));
         if remains.is_ok() {
             // It holds nothing from now on, so what it kept in hand is room for others, too.
             self.state.lock().allowance.release(&self.context.budget);
@@ -280,59 +281,79 @@ impl QueueCell {
     }
 
     fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R) -> R {
-        let (result, after) = self.with_aftermath(act);
+        let mut after = Aftermath::default();
+        let result = self.with_aftermath(&mut after, act);
         after.run(self);
         result
     }
 
     /// What is left to do is the caller's to run, once no lock is held.
+    #[inline]
     fn with_aftermath<R>(
         self: &Arc<Self>,
+        after: &mut Aftermath,
         act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
-    ) -> (R, Aftermath) {
-        let mut after = Aftermath::default();
-        let result = {
-            let mut state = self.state.lock();
-            let CellState { core, effects, allowance, scheduled } = &mut *state;
-            let result = act(core, effects);
-            let mut displaced = SmallVec::<[UnackedKey; 4]>::new();
-            for hand_over in effects.hand_overs.drain(..) {
-                let outlet = core.credit(hand_over.consumer).expect("it was handed over just now");
-                let Delivered { wake, displaced: lost } = outlet.deliver(hand_over, self);
-                after.wakes.extend(wake);
-                displaced.extend(lost);
-            }
-            if !displaced.is_empty() {
-                // Only consumers without a prefetch lag, so this makes room for nothing.
-                core.settle(&displaced, Settlement::Drop, effects);
-            }
-            after.outward.extend(effects.outward.drain(..));
-            after.freed.extend(effects.freed.drain(..));
-            effects.hand_overs.shrink_to(KEPT_EFFECTS);
+    ) -> R {
+        let mut state = self.state.lock();
+        let CellState { core, effects, allowance, scheduled } = &mut *state;
+        let result = act(core, effects);
+        if !effects.hand_overs.is_empty() {
+            self.hand_over(core, effects, &mut after.wakes);
+        }
+        if !effects.outward.is_empty() {
+            after.outward.append(&mut effects.outward);
+        }
+        if !effects.freed.is_empty() {
+            after.freed.append(&mut effects.freed);
             effects.freed.shrink_to(KEPT_EFFECTS);
-            after.made_room = allowance.cover(core.bytes(), &self.context.budget);
-            if let Some(deadline) = core.next_deadline()
-                && scheduled.is_none_or(|scheduled| deadline < scheduled)
-            {
-                *scheduled = Some(deadline);
-                self.context.timers.schedule(deadline, self, &self.context.clock);
+        }
+        after.made_room = allowance.cover(core.bytes(), &self.context.budget);
+        if let Some(deadline) = core.next_deadline()
+            && scheduled.is_none_or(|scheduled| deadline < scheduled)
+        {
+            *scheduled = Some(deadline);
+            self.context.timers.schedule(deadline, self, &self.context.clock);
+        }
+        result
+    }
+
+    /// Carries out the hand-overs, and adds whom to wake.
+    fn hand_over(
+        self: &Arc<Self>,
+        core: &mut QueueCore<Outlet>,
+        effects: &mut Effects,
+        wakes: &mut Few<Wake>,
+    ) {
+        let mut displaced = Vec::new();
+        // Turned around, because taking from the end is cheaper than a drain.
+        effects.hand_overs.reverse();
+        while let Some(hand_over) = effects.hand_overs.pop() {
+            let outlet = core.credit(hand_over.consumer).expect("it was handed over just now");
+            let Delivered { wake, displaced: lost } = outlet.deliver(hand_over, self);
+            if let Some(wake) = wake {
+                wakes.push(wake);
             }
-            result
-        };
-        (result, after)
+            if let Some(lost) = lost {
+                displaced.push(lost);
+            }
+        }
+        effects.hand_overs.shrink_to(KEPT_EFFECTS);
+        if !displaced.is_empty() {
+            // Only consumers without a prefetch lag, so this makes room for nothing.
+            core.settle(&displaced, Settlement::Drop, effects);
+        }
     }
 }
 
 impl Aftermath {
     /// Does it. Runs other people's code, so no lock may be held.
+    #[inline]
     pub(crate) fn run(self, cell: &Arc<QueueCell>) {
         if self.made_room {
             cell.context.room.made();
         }
         cell.context.progress.made();
-        for wake in self.wakes {
-            wake.wake();
-        }
+        self.wakes.for_each(Wake::wake);
         for outward in self.outward {
             match outward {
                 Outward::Abandoned => {

@@ -301,6 +301,9 @@ impl Exchange {
         if let Err(reason) = self.vhost.state().check_room(bytes, found) {
             return Err(checked.refuse(reason));
         }
+        if found.is_empty() {
+            return Ok(0);
+        }
         let envelope = checked.into_envelope(self.source.name(), Name::from(key));
         Ok(found.enqueue(Held::Resident(Arc::new(envelope))))
     }

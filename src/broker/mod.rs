@@ -24,6 +24,7 @@ mod event;
 mod exchange;
 mod exchange_builder;
 mod exchange_cell;
+mod few;
 mod lease;
 mod limits;
 mod mailbox;

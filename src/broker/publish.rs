@@ -35,6 +35,8 @@ pub(crate) struct Found {
     /// Who waits for it as a direct reply. Replies count as unroutable, as they do in `RabbitMQ`.
     pub(crate) reply: Option<Arc<ReplySlot>>,
     routes: Routes<Target>,
+    /// What routing has reached and not looked at. Empty between messages.
+    reached: Vec<Target>,
 }
 
 /// A message that has been checked, with all the keys it is routed by.
@@ -125,7 +127,7 @@ impl Checked {
 
 impl Found {
     fn new() -> Self {
-        Self { queues: Vec::new(), reply: None, routes: Routes::new() }
+        Self { queues: Vec::new(), reply: None, routes: Routes::new(), reached: Vec::new() }
     }
 
     /// Puts a message into the queues that were found, and says how many took it: not those that
@@ -136,10 +138,17 @@ impl Found {
         }
         let mut queues = 0;
         let Some(last) = self.queues.pop() else { return 0 };
-        for cell in self.queues.drain(..) {
-            queues += u32::from(cell.enqueue(held.clone()).is_ok());
+        if !self.queues.is_empty() {
+            for cell in self.queues.drain(..) {
+                queues += u32::from(cell.enqueue(held.clone()).is_ok());
+            }
         }
         queues + u32::from(last.enqueue(held).is_ok())
+    }
+
+    /// Whether nobody takes the message.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queues.is_empty() && self.reply.is_none()
     }
 
     /// Forgets all targets, for the next message.
@@ -198,15 +207,14 @@ impl VhostState {
             if reply::is_address(key) {
                 found.reply = found.reply.take().or_else(|| self.replies.find(key));
             } else if let Some(cell) = self.routed_queue(key)
-                && found.routes.push(&Target::Queue(Arc::clone(&cell)))
+                && found.routes.mark(cell.slot())
             {
                 found.queues.push(cell);
             }
         }
     }
 
-    /// Walks the graph of exchanges. The routes are also the list of exchanges still to visit:
-    /// each is there once, so cycles end.
+    /// Walks the graph of exchanges, breadth first. Each is reached once, so cycles end.
     fn route_by_bindings<'k>(
         &self,
         start: &Arc<ExchangeCell>,
@@ -215,19 +223,23 @@ impl VhostState {
         found: &mut Found,
     ) -> Result<(), Error> {
         let gone = || Error::not_found(Entity::Exchange, start.name.clone(), &self.name);
-        found.routes.push(&Target::Exchange(Arc::clone(start)));
-        self.visit(start, keys.clone(), headers, &mut found.routes).ok_or_else(gone)?;
-        let mut visited = 1;
-        while let Some(target) = found.routes.as_slice().get(visited) {
-            visited += 1;
-            match target {
-                Target::Queue(cell) => found.queues.push(Arc::clone(cell)),
-                Target::Exchange(exchange) => {
-                    let exchange = Arc::clone(exchange);
+        let Found { queues, routes, reached, .. } = found;
+        routes.mark(start.slot());
+        self.visit(start, keys.clone(), headers, routes).ok_or_else(gone)?;
+        routes.take_targets(reached);
+        while !reached.is_empty() {
+            // Turned around, because taking from the end is cheaper than a drain.
+            reached.reverse();
+            while let Some(target) = reached.pop() {
+                match target {
+                    Target::Queue(cell) => queues.push(cell),
                     // One that is deleted meanwhile routes nothing.
-                    let _ = self.visit(&exchange, keys.clone(), headers, &mut found.routes);
+                    Target::Exchange(exchange) => {
+                        let _ = self.visit(&exchange, keys.clone(), headers, routes);
+                    }
                 }
             }
+            routes.take_targets(reached);
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Where one message goes: the result of routing, and the memory that routing works in.
 
+use std::mem;
+
 use super::topic::Walk;
 
 /// A place that messages are routed to: a queue, or another exchange.
@@ -17,7 +19,7 @@ pub(crate) trait Target: Clone {
 #[derive(Debug)]
 pub(crate) struct Routes<T> {
     targets: Vec<T>,
-    /// By slot: the epoch in which the target was last pushed.
+    /// By slot: the epoch in which the target was last reached.
     pushed: Vec<u32>,
     /// The current message. Invariant: above every stamp of a former message, and never 0.
     epoch: u32,
@@ -56,20 +58,31 @@ impl<T: Target> Routes<T> {
         });
     }
 
-    /// Adds a target, unless it was pushed since the last `clear`; says whether it was added.
+    /// Adds a target, unless it was reached since the last `clear`; says whether it was added.
     pub(crate) fn push(&mut self, target: &T) -> bool {
         self.offered += 1;
-        let slot = target.slot();
+        let is_new = self.mark(target.slot());
+        if is_new {
+            self.targets.push(target.clone());
+        }
+        is_new
+    }
+
+    /// Notes that the target with this slot is reached, without adding it; says whether it was not
+    /// before.
+    pub(crate) fn mark(&mut self, slot: usize) -> bool {
         if self.pushed.len() <= slot {
             self.pushed.resize(slot + 1, 0);
         }
         let stamp = self.pushed.get_mut(slot).expect("the stamps reach up to the slot");
-        if *stamp == self.epoch {
-            return false;
-        }
-        *stamp = self.epoch;
-        self.targets.push(target.clone());
-        true
+        mem::replace(stamp, self.epoch) != self.epoch
+    }
+
+    /// Moves the targets out into an empty list, and gets its memory for those to come. They stay
+    /// marked.
+    pub(crate) fn take_targets(&mut self, into: &mut Vec<T>) {
+        debug_assert!(into.is_empty(), "nothing is lost");
+        mem::swap(&mut self.targets, into);
     }
 
     /// Whether the target was pushed since the last `clear`.
@@ -83,6 +96,7 @@ impl<T: Target> Routes<T> {
         self.offered
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn as_slice(&self) -> &[T] {
         &self.targets
     }
@@ -104,6 +118,19 @@ mod tests {
         assert!(!routes.contains(&7));
         assert!(routes.push(&7));
         assert!(routes.contains(&7));
+    }
+
+    #[test]
+    fn targets_that_are_moved_out_stay_reached() {
+        let (mut routes, mut moved) = (Routes::new(), Vec::new());
+        assert!(routes.mark(5));
+        routes.push(&7_usize);
+        routes.take_targets(&mut moved);
+        assert_eq!(moved, [7], "what is only marked is no target");
+        assert!(routes.as_slice().is_empty());
+        assert!(!routes.push(&5) && !routes.push(&7));
+        routes.clear();
+        assert!(routes.push(&5) && routes.mark(7));
     }
 
     #[test]
