@@ -45,7 +45,6 @@ impl Channel {
                 self.memory.lock().prefetch = limit;
                 None
             };
-            self.memory.lock().has_window = window.is_some();
             channel_state::resume(self.state.set_window(window));
             Ok(())
         })

@@ -70,8 +70,6 @@ struct Memory {
     last_queue: Option<Name>,
     /// For each consumer started from now on; `None` is unlimited.
     prefetch: Option<u32>,
-    /// Whether the channel as a whole has a window, which quorum queues refuse.
-    has_window: bool,
 }
 
 impl Channel {

@@ -1,9 +1,9 @@
 //! Models of what threads do to one another in here, explored by loom: `.ci/run loom`.
 //!
 //! Each model runs the real code in every order that three preemptions can bring about (or as many
-//! as `LOOM_MAX_PREEMPTIONS` says). A lost wake-up is a deadlock, which loom reports; everything else the
-//! model asserts when its threads are done. Lock ranks are checked all along, also where the code
-//! of others runs: see [`Bell`] and [`Body`].
+//! as `LOOM_MAX_PREEMPTIONS` says). A lost wake-up is a deadlock, which loom reports; everything
+//! else the model asserts when its threads are done. Lock ranks are checked all along, also where
+//! the code of others runs: see [`Bell`] and [`Body`].
 //!
 //! Loom has no time, so a wait ends only when somebody ends it.
 
