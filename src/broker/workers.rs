@@ -1,7 +1,6 @@
 //! Threads that serve a queue.
 
 use std::{
-    panic::{self, AssertUnwindSafe},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,6 +14,7 @@ use super::{
     consumer::Consumer,
     context::Context,
     delivery::{Delivery, Outcome},
+    shield::{self, Panicked, shielded},
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -59,7 +59,8 @@ pub struct WorkersReport {
     pub rejected: u64,
     /// Handlers that said `Requeue`.
     pub requeued: u64,
-    /// Handlers that panicked, whose delivery went back.
+    /// Handlers that panicked, whose delivery went back; and deliveries with a message whose
+    /// destructor panicked when they were settled.
     pub panicked: u64,
     /// Handlers that still run.
     pub running: u32,
@@ -101,7 +102,10 @@ impl Workers {
         for _ in 0..n {
             let (pool, consumer) = (Arc::clone(&workers.pool), workers.consumer.clone());
             let handler = Arc::clone(&handler);
-            workers.pool.spawn(move || pool.serve(&consumer, &*handler))?;
+            workers.pool.spawn(move || {
+                // The destructor of the handler, too, is somebody's code.
+                let _ = shielded(move || pool.serve(&consumer, &*handler));
+            })?;
         }
         Ok(workers)
     }
@@ -172,7 +176,7 @@ impl Pool {
             .partition(|thread| (is_over || thread.is_finished()) && thread.thread().id() != this);
         self.state.lock().threads.extend(others);
         for thread in ended {
-            thread.join().expect("workers catch the panics of their handlers");
+            shield::join(thread);
         }
     }
 
@@ -190,23 +194,24 @@ impl Pool {
         }
     }
 
+    /// Serves the consumer until it ends. Whatever panics, the next delivery is served.
     fn serve<R: Into<Outcome>>(&self, consumer: &Consumer, handler: &impl Fn(&Delivery) -> R) {
-        while let Ok(delivery) = consumer.recv() {
-            self.state.lock().running += 1;
-            self.handle(delivery, handler);
-            self.state.lock().running -= 1;
-            self.context.progress.made();
+        let _alive = Alive(self);
+        loop {
+            match shielded(|| consumer.recv()) {
+                Ok(Ok(delivery)) => self.handle(delivery, handler),
+                Ok(Err(_ended)) => return,
+                // The waker of somebody who was to be told.
+                Err(Panicked) => {}
+            }
         }
-        self.state.lock().alive -= 1;
-        self.changed.notify_all();
-        self.context.progress.made();
     }
 
     fn handle<R: Into<Outcome>>(&self, delivery: Delivery, handler: &impl Fn(&Delivery) -> R) {
-        // What a handler leaves behind is the handler's: the broker's own state is not touched.
-        let outcome = panic::catch_unwind(AssertUnwindSafe(|| handler(&delivery).into()));
-        let Ok(outcome) = outcome else {
-            drop(delivery);
+        let _running = Running::new(self);
+        let Ok(outcome) = shielded(|| handler(&delivery).into()) else {
+            // Counted once, also if the message panics in turn.
+            let _ = shielded(|| drop(delivery));
             self.panicked.fetch_add(1, Ordering::Relaxed);
             return;
         };
@@ -215,10 +220,18 @@ impl Pool {
             Outcome::Reject(_) => &self.rejected,
             Outcome::Requeue => &self.requeued,
         };
-        // Closed in the meantime means that the broker has taken the delivery back.
-        if delivery.settle(outcome).is_ok() {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
+        let counter = match shielded(|| delivery.settle(outcome)) {
+            Ok(Ok(())) => counter,
+            // Closed in the meantime means that the broker has taken the delivery back.
+            Ok(Err(_closed)) => return,
+            Err(Panicked) => &self.panicked,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells those who wait for the broker, whose wakers are their own.
+    fn made_progress(&self) {
+        let _ = shielded(|| self.context.progress.made());
     }
 
     /// Whether every thread is at its end.
@@ -233,5 +246,33 @@ impl Pool {
             let Some(left) = until.left() else { return };
             self.changed.wait_for(&mut state, left);
         }
+    }
+}
+
+/// A thread of a pool before its end, counted as such when it was about to start.
+struct Alive<'p>(&'p Pool);
+
+impl Drop for Alive<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().alive -= 1;
+        self.0.changed.notify_all();
+        self.0.made_progress();
+    }
+}
+
+/// A handler that runs.
+struct Running<'p>(&'p Pool);
+
+impl<'p> Running<'p> {
+    fn new(pool: &'p Pool) -> Self {
+        pool.state.lock().running += 1;
+        Self(pool)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().running -= 1;
+        self.0.made_progress();
     }
 }

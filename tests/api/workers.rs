@@ -14,7 +14,7 @@ use std::{
 
 use leveret::{Broker, Delivery, ErrorKind, Message, Outcome, Queue, Result, Workers};
 
-use crate::watchdog::in_time;
+use crate::{last_words, watchdog::in_time};
 
 const LONG: Duration = Duration::from_hours(1);
 
@@ -90,6 +90,93 @@ fn a_panicking_handler_harms_no_other_consumer() -> Result<()> {
         assert!(worker.stop(LONG).panicked >= 5);
         consumer.recv()?.ack()?;
         assert!(queue.stats().is_conserved());
+        Ok(())
+    })
+}
+
+/// What panics with it panics again where it is dropped.
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        give_up()
+    }
+}
+
+/// Has one worker meet a message that makes somebody's code panic, and then one that does not.
+/// Says what it counted.
+fn report_after_a_panic(
+    queue: &Queue,
+    worker: &Workers,
+    fatal: Message,
+) -> Result<leveret::WorkersReport> {
+    queue.send(fatal)?;
+    wait_for(|| worker.report().panicked == 1);
+    queue.send(Message::new("next"))?;
+    wait_for(|| worker.report().acked == 1);
+    let report = worker.report();
+    assert!(queue.stats().is_conserved());
+    Ok(report)
+}
+
+/// The worker is the last to hold the message, so it dies on the worker's thread.
+#[test]
+fn a_worker_survives_the_destructor_of_a_message() -> Result<()> {
+    in_time(|| {
+        let queue = queue()?;
+        let worker = queue.workers(1, |_| ())?;
+        let (fatal, _) = last_words::message("fatal", || give_up());
+        let report = report_after_a_panic(&queue, &worker, fatal)?;
+        assert_eq!((report.panicked, report.acked, report.rejected), (1, 1, 0));
+        assert_eq!(queue.stats().acked, 2, "the ack came before the destructor");
+        queue.delete()?;
+        assert_eq!(worker.join().running, 0);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_worker_survives_the_destructor_of_a_message_without_a_queue() -> Result<()> {
+    in_time(|| {
+        let queue = queue()?;
+        let own = queue.clone();
+        let worker = queue.workers(1, move |_| own.delete().map(drop))?;
+        let (fatal, _) = last_words::message("fatal", || give_up());
+        queue.send(fatal)?;
+        let report = worker.join();
+        assert_eq!((report.panicked, report.acked, report.running), (1, 0, 0));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_worker_survives_the_destructor_of_a_panic() -> Result<()> {
+    in_time(|| {
+        let queue = queue()?;
+        let worker = queue.workers(1, |delivery| {
+            if delivery.text() == Some("fatal") && !delivery.is_redelivered() {
+                panic::resume_unwind(Box::new(PanicsOnDrop));
+            }
+        })?;
+        queue.send(Message::new("fatal"))?;
+        wait_for(|| worker.report().acked == 1);
+        queue.delete()?;
+        let report = worker.join();
+        assert_eq!((report.panicked, report.running), (1, 0));
+        Ok(())
+    })
+}
+
+#[test]
+fn the_destructor_of_a_handler_may_panic() -> Result<()> {
+    in_time(|| {
+        let queue = queue()?;
+        let kept = PanicsOnDrop;
+        let workers = queue.workers(2, move |_| {
+            let _ = &kept;
+        })?;
+        queue.delete()?;
+        assert_eq!(workers.join().running, 0);
         Ok(())
     })
 }
