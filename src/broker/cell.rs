@@ -11,6 +11,7 @@ use super::{
     context::Context,
     few::Few,
     outlet::{Delivered, Outlet, Wake},
+    timers::Deadline,
     vhost_state::VhostState,
 };
 use crate::{
@@ -51,8 +52,8 @@ struct CellState {
     /// Empty between calls.
     effects: Effects,
     allowance: Allowance,
-    /// The earliest moment for which this queue has a timer.
-    scheduled: Option<Moment>,
+    /// The earliest deadline for which this queue has a timer.
+    scheduled: Option<Deadline>,
 }
 
 /// What is left to do once the queue is let go. Nothing of it allocates in the common case of one
@@ -215,7 +216,7 @@ impl QueueCell {
         let remains = self.with_aftermath(&mut after, |core, _| core.delete(conditions));
         if remains.is_ok() {
             // It holds nothing from now on, so what it kept in hand is room for others, too.
-            self.state.lock().allowance.release(&self.context.budget);
+            self.state.lock().leave(&self.context);
             after.made_room = true;
         }
         (remains.map(|remains| Deletion { reason, remains }), after)
@@ -309,10 +310,10 @@ impl QueueCell {
         }
         after.made_room = allowance.cover(core.bytes(), &self.context.budget);
         if let Some(deadline) = core.next_deadline()
-            && scheduled.is_none_or(|scheduled| deadline < scheduled)
+            && scheduled.is_none_or(|scheduled| deadline < scheduled.at)
         {
-            *scheduled = Some(deadline);
-            self.context.timers.schedule(deadline, self, &self.context.clock);
+            let timer = self.context.timers.schedule(deadline, self, &self.context.clock);
+            *scheduled = Some(timer);
         }
         result
     }
@@ -345,6 +346,16 @@ impl QueueCell {
     }
 }
 
+impl CellState {
+    /// Gives back what the queue holds of the broker's.
+    fn leave(&mut self, context: &Context) {
+        self.allowance.release(&context.budget);
+        if let Some(deadline) = self.scheduled.take() {
+            context.timers.unschedule(deadline);
+        }
+    }
+}
+
 impl Aftermath {
     /// Does it. Runs other people's code, so no lock may be held.
     #[inline]
@@ -369,7 +380,7 @@ impl Aftermath {
 
 impl Drop for QueueCell {
     fn drop(&mut self) {
-        self.state.get_mut().allowance.release(&self.context.budget);
+        self.state.get_mut().leave(&self.context);
         if let Some(vhost) = self.vhost.upgrade() {
             vhost.free_slot(self.slot);
         }

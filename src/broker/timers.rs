@@ -1,23 +1,25 @@
-//! What falls due when: one heap for everything that waits for time.
+//! What falls due when: one list, in order, of everything that waits for time.
 //!
 //! An entry says that something of a queue *may* be due at a moment; the queue itself knows
-//! whether it is. So nothing has to be found and removed when a deadline is put off: the entry
+//! whether it is. So nothing has to be found and changed when a deadline is put off: the entry
 //! that is there fires, and the queue schedules the next one. A queue has at most one entry that
-//! counts, its earliest.
+//! counts, its earliest, and takes it along when it goes: an entry keeps the memory of its queue.
 //!
 //! Due work runs in the order of deadlines, with each deadline as its "now": on the thread that
 //! advances a manual clock, on the caller of `poll_timers`, or on a thread that starts at the
-//! first deadline.
+//! first deadline. What panics there, the destructor of a message, is no matter of the next queue.
 
 use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
+    collections::BTreeMap,
     sync::{Arc, Weak},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use super::cell::QueueCell;
+use super::{
+    cell::QueueCell,
+    shield::{self, shielded},
+};
 use crate::{
     clock::Clock,
     sync::{Condvar, Mutex, Rank},
@@ -41,10 +43,17 @@ pub(crate) struct Timers {
     changed: Condvar,
 }
 
+/// One entry: by moment, and those of one moment in the order in which they were scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deadline {
+    pub(crate) at: Moment,
+    /// Unique.
+    serial: u64,
+}
+
 #[derive(Debug)]
 struct State {
-    /// The serial keeps entries of one moment in the order in which they were scheduled.
-    heap: BinaryHeap<Reverse<(Moment, u64, ByIdentity)>>,
+    deadlines: BTreeMap<Deadline, Weak<QueueCell>>,
     next_serial: u64,
     thread: Option<JoinHandle<()>>,
     stopped: bool,
@@ -52,7 +61,8 @@ struct State {
 
 impl Timers {
     pub(crate) fn new(driver: Driver) -> Self {
-        let state = State { heap: BinaryHeap::new(), next_serial: 0, thread: None, stopped: false };
+        let deadlines = BTreeMap::new();
+        let state = State { deadlines, next_serial: 0, thread: None, stopped: false };
         Self { driver, state: Mutex::new(Rank::Signal, state), changed: Condvar::default() }
     }
 
@@ -62,45 +72,51 @@ impl Timers {
         at: Moment,
         cell: &Arc<QueueCell>,
         clock: &Arc<Clock>,
-    ) {
+    ) -> Deadline {
         let mut state = self.state.lock();
-        if state.stopped {
-            return;
-        }
-        let serial = state.next_serial;
+        let deadline = Deadline { at, serial: state.next_serial };
         state.next_serial += 1;
-        state.heap.push(Reverse((at, serial, ByIdentity(Arc::downgrade(cell)))));
+        if state.stopped {
+            return deadline;
+        }
+        state.deadlines.insert(deadline, Arc::downgrade(cell));
         if self.driver == Driver::Thread && state.thread.is_none() {
             state.thread = start(Arc::clone(self), Arc::clone(clock));
         }
         drop(state);
         self.changed.notify_one();
+        deadline
+    }
+
+    /// Forgets a deadline, unless it has fired.
+    pub(crate) fn unschedule(&self, deadline: Deadline) {
+        self.state.lock().deadlines.remove(&deadline);
     }
 
     /// The earliest moment at which anything may be due.
     pub(crate) fn next_deadline(&self) -> Option<Moment> {
-        self.state.lock().heap.peek().map(|Reverse((at, ..))| *at)
+        self.state.lock().earliest()
     }
 
     /// Runs everything that is due by `now`, in the order of deadlines, each at its own.
     pub(crate) fn run_due(&self, now: Moment) {
         while let Some((at, cell)) = self.pop_due(now) {
-            if let Some(cell) = cell.upgrade() {
-                cell.run_due(at);
-            }
+            let _ = shielded(|| {
+                if let Some(cell) = cell.upgrade() {
+                    cell.run_due(at);
+                }
+            });
         }
     }
 
     /// Has the thread end, without waiting for it. A broker always stops its timers.
     pub(crate) fn stop(&self) {
-        let heap = {
+        {
             let mut state = self.state.lock();
             state.stopped = true;
-            std::mem::take(&mut state.heap)
-        };
+            state.deadlines.clear();
+        }
         self.changed.notify_all();
-        // A queue may be held by nothing else, and its messages have destructors.
-        drop(heap);
     }
 
     /// Waits for the thread to end, unless it is the caller.
@@ -109,17 +125,16 @@ impl Timers {
         if let Some(thread) = thread
             && thread.thread().id() != thread::current().id()
         {
-            thread.join().expect("due work does not panic");
+            shield::join(thread);
         }
     }
 
     fn pop_due(&self, now: Moment) -> Option<(Moment, Weak<QueueCell>)> {
         let mut state = self.state.lock();
-        let Reverse((at, ..)) = state.heap.peek()?;
-        if *at > now {
+        if state.earliest()? > now {
             return None;
         }
-        state.heap.pop().map(|Reverse((at, _, cell))| (at, cell.0))
+        state.deadlines.pop_first().map(|(deadline, cell)| (deadline.at, cell))
     }
 
     /// Waits until something is due. Says whether to go on.
@@ -128,12 +143,18 @@ impl Timers {
         if state.stopped {
             return false;
         }
-        match state.heap.peek().map(|Reverse((at, ..))| at.since(clock.now())) {
+        match state.earliest().map(|at| at.since(clock.now())) {
             None => self.changed.wait(&mut state),
             Some(Duration::ZERO) => {}
             Some(left) => self.changed.wait_for(&mut state, left),
         }
         !state.stopped
+    }
+}
+
+impl State {
+    fn earliest(&self) -> Option<Moment> {
+        self.deadlines.first_key_value().map(|(deadline, _)| deadline.at)
     }
 }
 
@@ -148,28 +169,4 @@ fn start(timers: Arc<Timers>, clock: Arc<Clock>) -> Option<JoinHandle<()>> {
         }
     };
     thread::Builder::new().name("leveret-timers".into()).spawn(run).ok()
-}
-
-/// A queue as an item of the heap: compared by nothing, since moment and serial decide.
-#[derive(Debug)]
-struct ByIdentity(Weak<QueueCell>);
-
-impl PartialEq for ByIdentity {
-    fn eq(&self, other: &Self) -> bool {
-        Weak::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for ByIdentity {}
-
-impl PartialOrd for ByIdentity {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ByIdentity {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
 }

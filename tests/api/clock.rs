@@ -1,9 +1,11 @@
 //! The manual clock: what falls due runs inside `advance`, in the order of deadlines.
 
-use std::time::Duration;
+use std::{panic, thread, time::Duration};
 
 use leveret::{Broker, EndReason, ManualClock, Message, Queue, Result};
 use proptest::prelude::*;
+
+use crate::{last_words, watchdog::in_time};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -66,7 +68,7 @@ fn deadlines_are_met_in_their_order() -> Result<()> {
         let name = seconds.to_string();
         let queue = idle_queue(&broker, &name, seconds * SECOND)?;
         let (told, clock) = (exchange.clone(), time.clone());
-        let (message, _) = crate::last_words::message("", move || {
+        let (message, _) = last_words::message("", move || {
             let at = clock.elapsed().as_secs();
             told.publish(&name, Message::new(at.to_string())).expect("the exchange is there");
         });
@@ -79,6 +81,75 @@ fn deadlines_are_met_in_their_order() -> Result<()> {
         .collect();
     let at = |seconds: &str| (seconds.to_owned(), Some(seconds.to_owned()));
     assert_eq!(order, [at("1"), at("2"), at("3")], "each at its own deadline");
+    Ok(())
+}
+
+/// A message whose destructor panics, without the text that the panic hook prints.
+fn fatal() -> Message {
+    last_words::message("fatal", || panic::resume_unwind(Box::new("the body gives up"))).0
+}
+
+#[test]
+fn what_is_due_later_survives_a_destructor() -> Result<()> {
+    let (broker, time) = Broker::manual();
+    for (name, seconds) in [("1", 1), ("2", 2), ("3", 3)] {
+        idle_queue(&broker, name, seconds * SECOND)?.send(fatal())?;
+    }
+    time.advance(2 * SECOND);
+    assert!(broker.queue("1").is_err() && broker.queue("2").is_err());
+    time.advance(SECOND);
+    assert!(broker.queue("3").unwrap_err().is_not_found());
+    assert!(broker.close(SECOND).is_clean());
+    Ok(())
+}
+
+#[test]
+fn the_timer_thread_survives_a_destructor() -> Result<()> {
+    in_time(|| {
+        let broker = Broker::new();
+        let after = Duration::from_millis(1);
+        // Found before it has gone again, and kept by its consumer from then on.
+        let (first, consumer) = loop {
+            let queue = idle_queue(&broker, "first", after)?;
+            if let Ok(consumer) = queue.consume().start() {
+                break (queue, consumer);
+            }
+        };
+        first.send(fatal())?;
+        consumer.cancel();
+        while broker.queue("first").is_ok() {
+            thread::yield_now();
+        }
+        idle_queue(&broker, "second", after)?;
+        while broker.queue("second").is_ok() {
+            thread::yield_now();
+        }
+        assert!(broker.close(SECOND).is_clean());
+        Ok(())
+    })
+}
+
+/// A deadline keeps memory of its queue, and may be days away.
+#[test]
+fn a_queue_that_has_gone_leaves_no_deadline() -> Result<()> {
+    let (broker, time) = Broker::manual();
+    let ways: [fn(&Broker, &Queue) -> Result<()>; 4] = [
+        |_, queue| queue.delete().map(drop),
+        |_, queue| queue.delete_if_unused().map(drop),
+        |_, queue| queue.consume().start().map(drop),
+        |broker, _| broker.delete_vhost("v"),
+    ];
+    for way in ways {
+        let vhost = broker.create_vhost("v")?;
+        let queue = vhost.declare_queue("q").auto_delete().expires_after(SECOND).declare()?;
+        let held = queue.send(Message::new("x")).map(|()| queue.get())??;
+        assert_eq!(time.next_deadline(), Some(SECOND));
+        way(&broker, &queue)?;
+        assert_eq!(time.next_deadline(), None);
+        held.expect("it is there").ack()?;
+        assert_eq!(time.next_deadline(), None, "settling what has gone is no use of it");
+        let _ = broker.delete_vhost("v");
+    }
     Ok(())
 }
 
@@ -106,7 +177,7 @@ fn a_caller_may_run_the_timers() -> Result<()> {
     drop(consumer);
     while let Some(left) = broker.poll_timers() {
         assert!(left <= Duration::from_millis(1));
-        std::thread::yield_now();
+        thread::yield_now();
     }
     assert!(broker.queue("q").unwrap_err().is_not_found());
     Ok(())
