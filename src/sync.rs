@@ -28,6 +28,14 @@ pub(crate) mod atomic {
     pub(crate) use super::modelled::{AtomicBool, AtomicU8};
 }
 
+/// Who is who, which is loom's business in models: there one thread of the host plays them all.
+pub(crate) mod thread {
+    #[cfg(loom)]
+    pub(crate) use loom::thread::{ThreadId, current};
+    #[cfg(not(loom))]
+    pub(crate) use std::thread::{ThreadId, current};
+}
+
 /// Where a lock stands in the order of locks. A thread takes them in this order only, and never
 /// two of one rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

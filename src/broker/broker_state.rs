@@ -11,13 +11,17 @@ use super::{
     connection_state::ConnectionState,
     consumer::{ConsumerCore, EndReason},
     context::{Context, Phase},
+    shield::shielded,
     vhost_state::VhostState,
     workers::Pool,
 };
 use crate::{
     Denial, Entity, Error, ErrorKind, Name, Result,
     clock::HostDeadline,
-    sync::{Mutex, Rank},
+    sync::{
+        Mutex, Rank,
+        thread::{self, ThreadId},
+    },
 };
 
 /// The name of the virtual host that is always there.
@@ -38,6 +42,23 @@ struct State {
     connections: Vec<Weak<ConnectionState>>,
     consumers: Vec<Weak<ConsumerCore>>,
     pools: Vec<Weak<Pool>>,
+    /// Set once, by the first who closes.
+    close: Option<Close>,
+}
+
+/// A close that has begun.
+#[derive(Debug)]
+struct Close {
+    /// It runs other people's destructors, who may close in turn and must not wait for themselves.
+    thread: ThreadId,
+    /// Its figures, once they are known.
+    report: Option<CloseReport>,
+}
+
+/// Has the figures of a close told to everyone who waits for them, also if it panics.
+struct Reporting<'b> {
+    broker: &'b BrokerState,
+    report: CloseReport,
 }
 
 /// What [`Broker::close`](crate::Broker::close) met.
@@ -69,13 +90,18 @@ pub struct CloseReport {
     pub unconfirmed: u64,
     /// Messages that are gone because nothing persists them.
     pub messages_lost: u64,
+    /// Whether another call was still closing when the time of this one was over, or was ended by
+    /// a panic. The figures are those of that moment then.
+    pub unfinished: bool,
 }
 
 impl CloseReport {
-    /// Whether everybody was done in time. Messages that nobody persists do not count.
+    /// Whether everybody was done in time. Messages that nobody persists do not count: see
+    /// [`messages_lost`](Self::messages_lost).
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.requeued == 0 && self.workers_running == 0 && self.unconfirmed == 0
+        let in_hand = self.requeued + self.unconfirmed + u64::from(self.workers_running);
+        in_hand == 0 && !self.unfinished
     }
 }
 
@@ -89,6 +115,7 @@ impl BrokerState {
             connections: Vec::new(),
             consumers: Vec::new(),
             pools: Vec::new(),
+            close: None,
         };
         Arc::new(Self { context, default, state: Mutex::new(Rank::Broker, state) })
     }
@@ -171,11 +198,12 @@ impl BrokerState {
     /// Closes the broker; see [`Broker::close`](crate::Broker::close).
     pub(crate) fn close(&self, within: Duration) -> CloseReport {
         let until = HostDeadline::within(within);
-        if !self.context.begin_draining() {
-            return CloseReport::default();
+        if !self.begin_close() {
+            return self.await_close(until);
         }
+        let report = CloseReport { unfinished: true, ..CloseReport::default() };
+        let mut reporting = Reporting { broker: self, report };
         self.end_consumers();
-        let mut report = CloseReport::default();
         let pools = self.pools();
         let mut watch = self.context.progress.watch();
         while self.unacked() > 0 || !pools.iter().all(|pool| pool.is_over()) {
@@ -184,14 +212,53 @@ impl BrokerState {
             }
         }
         self.context.enter(Phase::Closed);
-        report.requeued = self.unacked();
-        report.workers_running = pools.iter().map(|pool| pool.running()).sum();
-        report.messages_lost = self.end();
+        let report = self.in_hand(&pools);
+        reporting.report = CloseReport { unfinished: true, ..report };
+        let report = CloseReport { messages_lost: self.end(), ..report };
+        reporting.report = report;
+        // Told before threads are joined: what they run at their end may wait for it.
+        drop(reporting);
         for pool in &pools {
             pool.join_finished();
         }
         self.context.timers.join();
         report
+    }
+
+    /// `false` if somebody has begun before.
+    fn begin_close(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.close.is_some() {
+            return false;
+        }
+        state.close = Some(Close { thread: thread::current().id(), report: None });
+        self.context.enter(Phase::Draining);
+        true
+    }
+
+    /// Waits for the close that somebody else has begun. Says what is in hand if the time is over
+    /// first.
+    fn await_close(&self, until: HostDeadline) -> CloseReport {
+        let mut watch = self.context.progress.watch();
+        loop {
+            let close = self.state.lock().close.as_ref().map(|close| (close.thread, close.report));
+            let (thread, report) = close.expect("a close that has begun is never forgotten");
+            if let Some(report) = report {
+                return report;
+            }
+            if thread == thread::current().id() || !watch.wait(until) {
+                return CloseReport { unfinished: true, ..self.in_hand(&self.pools()) };
+            }
+        }
+    }
+
+    /// What nobody has settled, and who still works at it.
+    fn in_hand(&self, pools: &[Arc<Pool>]) -> CloseReport {
+        CloseReport {
+            requeued: self.unacked(),
+            workers_running: pools.iter().map(|pool| pool.running()).sum(),
+            ..CloseReport::default()
+        }
     }
 
     /// Ends everything at once and waits for nobody. Says how many messages are gone with it.
@@ -237,6 +304,16 @@ impl BrokerState {
 
     fn pools(&self) -> Vec<Arc<Pool>> {
         self.state.lock().pools.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl Drop for Reporting<'_> {
+    fn drop(&mut self) {
+        if let Some(close) = &mut self.broker.state.lock().close {
+            close.report = Some(self.report);
+        }
+        // Those who wait have wakers of their own.
+        let _ = shielded(|| self.broker.context.progress.made());
     }
 }
 

@@ -103,7 +103,14 @@ impl Broker {
     /// 3. Publishing gets `Closed`, and confirms are resolved.
     /// 4. What is still in hand is taken back; settling it later gets `Closed`.
     ///
-    /// The report says what was met. A second call does nothing and reports nothing.
+    /// The report says what was met. Messages that are ready then are gone without a store: what
+    /// is to be handled first, [`Queue::wait_empty`](crate::Queue::wait_empty) waits for.
+    ///
+    /// A second call waits, at most as long as it was told, until the first is through, and hands
+    /// out the same report. If its own time is over first, its report is
+    /// [`unfinished`](CloseReport::unfinished) and never clean. A handler that closes is waited for
+    /// itself, so it waits as long as it, or the first call, was told; what is called by the close
+    /// itself, the destructor of a message, does not wait.
     #[expect(clippy::must_use_candidate, reason = "the report is for those who want it")]
     pub fn close(&self, within: Duration) -> CloseReport {
         self.state().close(within)

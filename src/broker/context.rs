@@ -66,11 +66,6 @@ impl Context {
         }
     }
 
-    /// Goes on from open to draining; `false` if somebody has done so before.
-    pub(crate) fn begin_draining(&self) -> bool {
-        self.phase.fetch_max(Phase::Draining as u8, Ordering::AcqRel) == Phase::Open as u8
-    }
-
     /// Goes on to a phase, unless it has got there already.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);

@@ -16,6 +16,7 @@ use super::{
     exchange_cell::{ExchangeCell, Target},
     refusal,
     reply::ReplySlot,
+    shield::shielded,
 };
 use crate::{
     Entity, Error, ErrorKind, Name, Result, Table,
@@ -341,8 +342,10 @@ impl VhostState {
         for cell in self.queues.all() {
             let snapshot = cell.snapshot();
             let topology = self.topology.lock();
-            let ended = self.end_queue(topology, &cell, DeleteConditions::default(), reason);
-            if ended.is_ok() {
+            // A message whose destructor panics keeps no other queue from its end.
+            let ended =
+                shielded(|| self.end_queue(topology, &cell, DeleteConditions::default(), reason));
+            if !matches!(ended, Ok(Err(_))) {
                 messages += snapshot.ready + snapshot.unacked;
             }
         }

@@ -1,7 +1,8 @@
 //! Closing: its phases, its report, and what every handle says afterwards.
 
 use std::{
-    sync::{Arc, Barrier, mpsc},
+    panic,
+    sync::{Arc, Barrier, Mutex, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use leveret::{
     Get, Message, Publish, PublishReason, QueueDeclare, RecvError, Result,
 };
 
-use crate::watchdog::in_time;
+use crate::{last_words, watchdog::in_time};
 
 const LONG: Duration = Duration::from_hours(1);
 
@@ -107,17 +108,17 @@ fn what_is_in_hand_at_the_deadline_is_taken_back_and_reported() -> Result<()> {
         }
         has_started.recv().expect("it runs");
         let held = [queue.get()?.expect("2"), queue.get()?.expect("3")];
-        let report = broker.close(Duration::from_millis(1));
-        assert!(!report.is_clean());
-        assert_eq!((report.requeued, report.workers_running), (3, 1));
-        assert_eq!((report.unconfirmed, report.messages_lost), (0, 3));
+        let closed = broker.close(Duration::from_millis(1));
+        assert!(!closed.is_clean());
+        assert_eq!((closed.requeued, closed.workers_running), (3, 1));
+        assert_eq!((closed.unconfirmed, closed.messages_lost), (0, 3));
         let [ack, drop_it] = held;
         assert!(is_closed(ack.ack()));
         drop(drop_it);
         go.send(()).expect("it waits for this");
         let report = workers.join();
         assert_eq!((report.acked, report.running), (0, 0));
-        assert_eq!(broker.close(LONG), CloseReport::default(), "the second call reports nothing");
+        assert_eq!(broker.close(LONG), closed, "the second call reports the same");
         Ok(())
     })
 }
@@ -170,7 +171,7 @@ fn every_handle_says_closed_afterwards() -> Result<()> {
 }
 
 #[test]
-fn several_threads_may_close_and_one_of_them_reports() -> Result<()> {
+fn several_threads_may_close_and_all_of_them_report() -> Result<()> {
     in_time(|| {
         for _ in 0..50 {
             let broker = Broker::new();
@@ -182,12 +183,142 @@ fn several_threads_may_close_and_one_of_them_reports() -> Result<()> {
                     let (broker, barrier) = (broker.clone(), Arc::clone(&barrier));
                     thread::spawn(move || {
                         barrier.wait();
-                        broker.close(LONG).messages_lost
+                        broker.close(LONG)
                     })
                 })
                 .collect();
-            let lost = threads.into_iter().map(|thread| thread.join().expect("it does not panic"));
-            assert_eq!(lost.sum::<u64>(), 1);
+            for thread in threads {
+                let report = thread.join().expect("it does not panic");
+                assert!(report.is_clean() && report.messages_lost == 1, "{report:?}");
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_second_close_waits_for_the_first() -> Result<()> {
+    in_time(|| {
+        let broker = Broker::new();
+        let queue = broker.declare_queue("q").declare()?;
+        for text in ["1", "2", "3"] {
+            queue.send(Message::new(text))?;
+        }
+        let in_hand = queue.get()?.expect("it is there");
+        let first = start_closing(&broker);
+        // Its own time is over before the delivery is settled.
+        let early = broker.close(Duration::from_millis(1));
+        assert!(!early.is_clean());
+        assert_eq!((early.requeued, early.messages_lost), (1, 0));
+        let second = {
+            let broker = broker.clone();
+            thread::spawn(move || broker.close(LONG))
+        };
+        in_hand.ack()?;
+        for closing in [first, second] {
+            let report = closing.join().expect("it does not panic");
+            assert!(report.is_clean(), "{report:?}");
+            assert_eq!(report.messages_lost, 2);
+        }
+        Ok(())
+    })
+}
+
+/// The first close waits for a handler, and the handler for the first close: for as long as the
+/// first was told.
+#[test]
+fn a_handler_may_close_once_more() -> Result<()> {
+    in_time(|| {
+        let broker = Broker::new();
+        let queue = broker.declare_queue("q").declare()?;
+        let (started, has_started) = mpsc::channel();
+        let (closed, is_closed) = mpsc::channel();
+        let own = broker.clone();
+        let workers = queue.workers(1, move |_| {
+            started.send(()).expect("somebody waits");
+            while own.queue("anything").unwrap_err().is_not_found() {
+                thread::yield_now();
+            }
+            closed.send(own.close(Duration::MAX)).expect("somebody waits");
+        })?;
+        queue.send(Message::new("x"))?;
+        has_started.recv().expect("it runs");
+        let report = broker.close(Duration::from_millis(1));
+        assert_eq!((report.requeued, report.workers_running), (1, 1));
+        assert_eq!(is_closed.recv().expect("it does not hang"), report);
+        assert_eq!(workers.join().running, 0);
+        Ok(())
+    })
+}
+
+/// Closing drops messages, and their destructors may close: on the thread that closes already.
+#[test]
+fn a_destructor_may_close_once_more() -> Result<()> {
+    in_time(|| {
+        let broker = Broker::new();
+        let queue = broker.declare_queue("q").declare()?;
+        let (closed, is_closed) = mpsc::channel();
+        let own = broker.clone();
+        let (message, _) = last_words::message("x", move || {
+            let _ = closed.send(own.close(Duration::MAX));
+        });
+        queue.send(message)?;
+        let report = broker.close(LONG);
+        assert!(report.is_clean() && report.messages_lost == 1, "{report:?}");
+        let inside = is_closed.recv().expect("it does not hang");
+        assert!(!inside.is_clean(), "who is inside of it can not know the end");
+        Ok(())
+    })
+}
+
+/// As above, on the thread that the close waits for in the end.
+#[test]
+fn a_destructor_on_the_timer_thread_may_close_once_more() -> Result<()> {
+    in_time(|| {
+        let broker = Broker::new();
+        let (started, has_started) = mpsc::channel();
+        let (closed, is_closed) = mpsc::channel();
+        let kept = Mutex::new(Some((broker.clone(), started)));
+        let (message, _) = last_words::message("x", move || {
+            let (own, started) = kept.lock().expect("nobody panics").take().expect("it is once");
+            started.send(()).expect("somebody waits");
+            while own.queue("anything").unwrap_err().is_not_found() {
+                thread::yield_now();
+            }
+            let _ = closed.send(own.close(Duration::MAX));
+        });
+        let queue = loop {
+            let after = Duration::from_millis(1);
+            let queue = broker.declare_queue("q").expires_after(after).declare()?;
+            // It keeps the queue until the message is there.
+            if let Ok(consumer) = queue.consume().start() {
+                queue.send(message)?;
+                drop(consumer);
+                break queue;
+            }
+        };
+        has_started.recv().expect("it expires");
+        let report = broker.close(LONG);
+        assert_eq!(is_closed.recv().expect("it does not hang"), report);
+        assert_eq!(queue.stats().deleted, 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_destructor_that_panics_stops_no_close() -> Result<()> {
+    in_time(|| {
+        let broker = Broker::new();
+        let queues = ["1", "2", "3"].map(|name| broker.declare_queue(name).declare());
+        for queue in &queues {
+            let give_up = || panic::resume_unwind(Box::new("the body gives up"));
+            let queue = queue.as_ref().expect("it was declared");
+            queue.send(last_words::message("x", give_up).0)?;
+        }
+        let report = broker.close(LONG);
+        assert!(report.is_clean() && report.messages_lost == 3, "{report:?}");
+        for queue in queues {
+            assert_eq!(queue?.stats().deleted, 1);
         }
         Ok(())
     })

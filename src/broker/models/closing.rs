@@ -20,6 +20,20 @@ fn closing_waits_for_the_delivery_in_hand() {
 }
 
 #[test]
+fn everyone_who_closes_gets_the_report() {
+    check(|| {
+        let broker = broker();
+        let queue = queue(&broker, "q");
+        queue.send(Message::new("x")).expect("there is room");
+        let other = broker.clone();
+        let closes = thread::spawn(move || other.close(EVER));
+        let report = broker.close(EVER);
+        assert_eq!(closes.join().expect("it does not wait for ever"), report);
+        assert!(report.is_clean() && report.messages_lost == 1, "{report:?}");
+    });
+}
+
+#[test]
 fn a_consumer_that_starts_while_the_broker_closes_ends() {
     check(|| {
         let broker = broker();
