@@ -275,9 +275,12 @@ impl Delivery {
         let Some(to) = self.reply_to() else {
             return Err(PublishError::new(PublishReason::Unroutable, reply));
         };
-        let Some(vhost) = self.acker.cell().vhost().filter(|vhost| vhost.is_publishing()) else {
+        let Some(vhost) = self.acker.cell().vhost() else {
             return Err(PublishError::new(PublishReason::Closed, reply));
         };
+        if let Err(error) = vhost.check_publishing() {
+            return Err(PublishError::new(error, reply));
+        }
         let reply = match self.correlation_id() {
             Some(id) if reply.correlation_id().is_none() => reply.with_correlation_id(id),
             Some(_) | None => reply,

@@ -19,8 +19,7 @@ use super::{
     vhost_state::IfUnused,
 };
 use crate::{
-    Entity, Error, Message, Name, Result, clock::HostDeadline, engine::queue::Held,
-    message::Envelope,
+    Entity, Message, Name, Result, clock::HostDeadline, engine::queue::Held, message::Envelope,
 };
 
 /// A handle to an exchange: a cheap clone. Publishing through it looks up nothing but the key.
@@ -101,8 +100,9 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `Full`, `Closed`; `Refused` if the exchange is deleted or internal, the message too large,
-    /// or a property invalid. No queue holds the message then; it is in the error.
+    /// `Full`, `Closed`; `Refused` if the exchange or its virtual host is deleted, the exchange
+    /// internal, the message too large, or a property invalid. No queue holds the message then; it
+    /// is in the error.
     pub fn publish(&self, key: &str, message: Message) -> Result<Routed, PublishError> {
         self.publish_one(key, message, Mandatory::No)
     }
@@ -395,9 +395,7 @@ impl Exchange {
 
     fn check_publish(&self, key: &str) -> Result<()> {
         let vhost = self.vhost.state();
-        if !vhost.is_publishing() {
-            return Err(Error::closed());
-        }
+        vhost.check_publishing()?;
         bounds::check_name(Entity::Message, key)?;
         self.source.check_accepts(vhost)
     }

@@ -119,12 +119,12 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `Full`, `Closed`; `Refused` if the queue is deleted, the message too large, or a property
-    /// invalid. The message is in the error.
+    /// `Full`, `Closed`; `Refused` if the queue or its virtual host is deleted, the message too
+    /// large, or a property invalid. The message is in the error.
     pub fn send(&self, message: Message) -> Result<(), PublishError> {
         let vhost = self.vhost.state();
-        if !vhost.is_publishing() {
-            return Err(PublishError::new(PublishReason::Closed, message));
+        if let Err(error) = vhost.check_publishing() {
+            return Err(PublishError::new(error, message));
         }
         let checked = Checked::new(message, vhost, bounds::DEFAULT_USER)
             .map_err(|(error, message)| PublishError::new(error, message))?;

@@ -370,18 +370,33 @@ impl VhostState {
 
     /// Neither the broker nor this virtual host has ended.
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.context.phase() > Phase::Open {
-            return Err(Error::closed());
-        }
-        if self.is_deleted.load(Ordering::Acquire) {
-            return Err(Error::not_found(Entity::VirtualHost, self.name.clone(), &self.name));
-        }
-        Ok(())
+        self.check_phase(Phase::Open)
+    }
+
+    /// Messages are still taken.
+    #[inline]
+    pub(crate) fn check_publishing(&self) -> Result<()> {
+        self.check_phase(Phase::Draining)
     }
 
     /// Whether messages are still taken.
     pub(crate) fn is_publishing(&self) -> bool {
-        self.context.phase() < Phase::Closed && !self.is_deleted.load(Ordering::Acquire)
+        self.check_publishing().is_ok()
+    }
+
+    /// The broker has got no further in closing than this, and this virtual host is there.
+    #[inline]
+    fn check_phase(&self, last: Phase) -> Result<()> {
+        // Looked at first: a broker that closes ends its virtual hosts after it has gone on to the
+        // phase, so one that seems to be deleted then is seen to be closed.
+        let is_deleted = self.is_deleted.load(Ordering::Acquire);
+        if self.context.phase() > last {
+            return Err(Error::closed());
+        }
+        if is_deleted {
+            return Err(Error::not_found(Entity::VirtualHost, self.name.clone(), &self.name));
+        }
+        Ok(())
     }
 
     /// A name that no other entity of the broker has.

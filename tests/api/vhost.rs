@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use leveret::{
-    Broker, ConnectOptions, Consume, EndReason, Entity, ErrorKind, Event, Message, PublishReason,
-    Result,
+    Broker, ConnectOptions, Consume, EndReason, Entity, ErrorKind, Event, Message, Result,
 };
 
 #[test]
@@ -87,6 +86,9 @@ fn deleting_one_ends_all_that_lives_in_it() -> Result<()> {
     queue.send(Message::new("1"))?;
     queue.send(Message::new("2"))?;
     let in_hand = consumer.recv()?;
+    let questions = vhost.declare_queue("questions").declare()?;
+    questions.send(Message::new("?").with_reply_to("q"))?;
+    let asking = questions.get()?.expect("it is there");
     channel.basic_consume(Consume { queue: "q", ..Consume::default() })?;
     let elsewhere = broker.connect(ConnectOptions::default())?;
     let outside = broker.declare_queue("q").declare()?;
@@ -112,9 +114,13 @@ fn deleting_one_ends_all_that_lives_in_it() -> Result<()> {
     gone(vhost.connect(ConnectOptions::default()).unwrap_err());
     gone(queue.get().unwrap_err());
     gone(queue.delete().unwrap_err());
-    let error = publisher.publish("", Message::new("late")).unwrap_err();
-    assert!(matches!(error.reason(), PublishReason::Closed), "{error}");
-    assert!(queue.send(Message::new("late")).is_err());
+    let late = || Message::new("late").with_reply_to("q");
+    gone(publisher.publish("", late()).unwrap_err().into());
+    gone(exchange.publish("", late()).unwrap_err().into());
+    gone(exchange.publish_batch("", &mut vec![late()]).unwrap_err().into());
+    gone(vhost.transaction().publish(&exchange, "", late()).unwrap_err().into());
+    gone(queue.send(late()).unwrap_err().into());
+    gone(asking.reply(late()).unwrap_err().into());
 
     // A successor of the same name has nothing to do with it.
     let successor = broker.create_vhost("v")?;
