@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Name, Value, engine};
+use crate::{EndReason, Name, Value, engine};
 
 /// Leveret's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -61,6 +61,12 @@ pub enum ErrorKind {
     },
     /// The broker, connection or channel is closed.
     Closed,
+    /// A consumer has ended. Where the broker was closed, it is [`Closed`](Self::Closed) instead.
+    #[non_exhaustive]
+    ConsumerEnded {
+        /// Why it has ended.
+        reason: EndReason,
+    },
     /// Direct reply-to was not used as it has to be.
     DirectReply(DirectReplyFault),
     /// A channel has a consumer of this tag already.
@@ -327,6 +333,16 @@ impl Error {
         Self::plain(ErrorKind::Closed)
     }
 
+    /// Whoever receives finds that the consumer has ended.
+    pub(crate) fn consumer_ended(reason: EndReason) -> Self {
+        match reason {
+            EndReason::BrokerClosed => Self::closed(),
+            EndReason::Cancelled | EndReason::QueueDeleted => {
+                Self::plain(ErrorKind::ConsumerEnded { reason })
+            }
+        }
+    }
+
     pub(crate) fn not_found(entity: Entity, name: impl Into<Name>, vhost: &Name) -> Self {
         Self::new(ErrorKind::NotFound { entity, name: name.into() }, vhost)
     }
@@ -397,6 +413,7 @@ impl ErrorKind {
         match self {
             Self::AccessRefused { .. } => (ReplyCode::ACCESS_REFUSED, Channel),
             Self::AlreadyExists { .. }
+            | Self::ConsumerEnded { .. }
             | Self::DirectReply(_)
             | Self::InUse { .. }
             | Self::InvalidArgument { .. }
@@ -453,6 +470,9 @@ impl fmt::Display for Error {
                 write!(f, "{entity} '{name}' exists already")
             }
             ErrorKind::Closed => f.write_str("the broker, connection or channel is closed"),
+            ErrorKind::ConsumerEnded { reason } => {
+                write!(f, "the consumer has ended: {reason}")
+            }
             ErrorKind::DirectReply(fault) => f.write_str(match fault {
                 DirectReplyFault::AlreadyConsuming => "reply consumer already set",
                 DirectReplyFault::NeedsAutoAck => "reply consumer cannot acknowledge",

@@ -394,8 +394,8 @@ impl fmt::Display for EndReason {
 }
 
 impl From<RecvError> for Error {
-    fn from(_: RecvError) -> Self {
-        Self::closed()
+    fn from(RecvError(reason): RecvError) -> Self {
+        Self::consumer_ended(reason)
     }
 }
 
@@ -403,7 +403,7 @@ impl From<TryRecvError> for Error {
     fn from(error: TryRecvError) -> Self {
         match error {
             TryRecvError::Empty => Self::plain(ErrorKind::Timeout),
-            TryRecvError::Ended(_) => Self::closed(),
+            TryRecvError::Ended(reason) => Self::consumer_ended(reason),
         }
     }
 }
@@ -411,7 +411,7 @@ impl From<TryRecvError> for Error {
 impl From<RecvTimeoutError> for Error {
     fn from(error: RecvTimeoutError) -> Self {
         match error {
-            RecvTimeoutError::Ended(_) => Self::closed(),
+            RecvTimeoutError::Ended(reason) => Self::consumer_ended(reason),
             RecvTimeoutError::Timeout => Self::plain(ErrorKind::Timeout),
         }
     }

@@ -1,10 +1,10 @@
 //! Errors: what their texts name, and how they convert.
 
-use std::error::Error as _;
+use std::{error::Error as _, time::Duration};
 
 use leveret::{
-    Broker, CallError, ConfirmError, Entity, Error, ErrorKind, Message, PublishError, ReplyCode,
-    Result, Scope,
+    Broker, CallError, ConfirmError, Consumer, EndReason, Entity, Error, ErrorKind, Message,
+    PublishError, ReplyCode, Result, Scope,
 };
 
 /// Checks the text, and the code that AMQP has for the mistake.
@@ -93,23 +93,50 @@ fn every_failure_becomes_an_error() -> Result<()> {
     let consumer = queue.consume().start()?;
     let empty = Error::from(consumer.try_recv().unwrap_err());
     check(&empty, "nothing happened within the time given", ReplyCode::PRECONDITION_FAILED);
-    let timed = Error::from(consumer.recv_timeout(std::time::Duration::ZERO).unwrap_err());
+    let timed = Error::from(consumer.recv_timeout(Duration::ZERO).unwrap_err());
     assert!(matches!(timed.kind(), ErrorKind::Timeout));
     let pending = broker.default_exchange().request("q", Message::new("x"))?;
     assert!(matches!(
-        Error::from(pending.wait(std::time::Duration::ZERO).unwrap_err()).kind(),
+        Error::from(pending.wait(Duration::ZERO).unwrap_err()).kind(),
         ErrorKind::Timeout
     ));
-    queue.delete()?;
-    assert!(Error::from(consumer.recv().unwrap_err()).is_closed());
-    assert!(Error::from(consumer.try_recv().unwrap_err()).is_closed());
-    assert_eq!(
-        consumer.recv().unwrap_err().to_string(),
-        "the consumer has ended: its queue was deleted"
-    );
     assert!(Error::from(ConfirmError::Closed).is_closed());
     assert!(Error::from(CallError::Closed).is_closed());
     assert!(Error::from(CallError::Full).is_full());
+    Ok(())
+}
+
+/// Whichever way to receive met the end, the error says why.
+#[track_caller]
+fn check_ended(consumer: &Consumer, check: impl Fn(Error)) {
+    check(consumer.recv().unwrap_err().into());
+    check(consumer.try_recv().unwrap_err().into());
+    check(consumer.recv_timeout(Duration::ZERO).unwrap_err().into());
+    check(consumer.recv_batch(&mut Vec::new(), 1, Duration::ZERO).unwrap_err().into());
+}
+
+#[test]
+fn the_end_of_a_consumer_says_why() -> Result<()> {
+    let broker = Broker::new();
+    let queue = broker.declare_queue("q").declare()?;
+    let [cancelled, deleted] = [queue.consume().start()?, queue.consume().start()?];
+    let closed = broker.declare_queue("r").declare()?.consume().start()?;
+    cancelled.cancel();
+    queue.delete()?;
+    broker.close(Duration::ZERO);
+    check_ended(&cancelled, |error| {
+        assert!(!error.is_closed());
+        let text = "the consumer has ended: it was cancelled";
+        check(&error, text, ReplyCode::PRECONDITION_FAILED);
+    });
+    check_ended(&deleted, |error| {
+        let text = "the consumer has ended: its queue was deleted";
+        check(&error, text, ReplyCode::PRECONDITION_FAILED);
+        assert_eq!(error.scope(), Scope::Channel);
+        let ErrorKind::ConsumerEnded { reason, .. } = error.kind() else { panic!("{error}") };
+        assert_eq!(*reason, EndReason::QueueDeleted);
+    });
+    check_ended(&closed, |error| assert!(error.is_closed(), "{error}"));
     Ok(())
 }
 
