@@ -405,8 +405,7 @@ impl Exchange {
         vhost.check_open()?;
         match &self.source {
             Source::Default => vhost.delete_exchange("", condition),
-            Source::Exchange(cell) if cell.is_deleted() => Ok(()),
-            Source::Exchange(cell) => vhost.delete_exchange(&cell.name, condition),
+            Source::Exchange(cell) => vhost.delete_this_exchange(cell, condition),
         }
     }
 }

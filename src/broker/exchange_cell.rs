@@ -92,10 +92,6 @@ impl ExchangeCell {
         drop(router);
     }
 
-    pub(crate) fn is_deleted(&self) -> bool {
-        self.state.read().is_deleted
-    }
-
     pub(crate) fn slot(&self) -> usize {
         self.slot
     }

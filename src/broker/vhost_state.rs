@@ -253,18 +253,22 @@ impl VhostState {
     /// Deletes an exchange with its bindings; no error if there is none.
     pub(crate) fn delete_exchange(&self, name: &str, condition: IfUnused) -> Result<()> {
         let name = without_line_breaks(Name::from(name));
-        let mut changes = Vec::new();
-        let ended = {
-            let mut topology = self.topology.lock();
-            match condition {
-                IfUnused::Anyway => topology.delete_exchange(&name, &mut changes),
-                IfUnused::OnlyUnused => topology.delete_exchange_if_unused(&name, &mut changes),
+        self.end_exchange(self.topology.lock(), &name, condition)
+    }
+
+    /// Deletes this very exchange, not another one that has got its name meanwhile.
+    pub(crate) fn delete_this_exchange(
+        &self,
+        cell: &Arc<ExchangeCell>,
+        condition: IfUnused,
+    ) -> Result<()> {
+        let topology = self.topology.lock();
+        match self.exchanges.find(&cell.name) {
+            Some(found) if Arc::ptr_eq(&found, cell) => {
+                self.end_exchange(topology, &cell.name, condition)
             }
-            .map_err(|error| self.error(error))?;
-            self.apply(changes)
-        };
-        drop(ended);
-        Ok(())
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Deletes a queue with its bindings and says how many messages were ready; zero if there is
@@ -423,6 +427,25 @@ impl VhostState {
 
     pub(crate) fn check_table(&self, table: &Table) -> Result<()> {
         bounds::check_table(table, &self.context.limits)
+    }
+
+    /// Takes an exchange out of the topology and ends it; `topology` is the held lock.
+    fn end_exchange(
+        &self,
+        mut topology: MutexGuard<'_, Topology>,
+        name: &Name,
+        condition: IfUnused,
+    ) -> Result<()> {
+        let mut changes = Vec::new();
+        match condition {
+            IfUnused::Anyway => topology.delete_exchange(name, &mut changes),
+            IfUnused::OnlyUnused => topology.delete_exchange_if_unused(name, &mut changes),
+        }
+        .map_err(|error| self.error(error))?;
+        let ended = self.apply(changes);
+        drop(topology);
+        drop(ended);
+        Ok(())
     }
 
     /// Ends a queue and takes it out of the topology; `topology` is the held lock.

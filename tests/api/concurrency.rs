@@ -116,6 +116,30 @@ fn a_temporary_queue_has_one_owner() -> Result<()> {
     })
 }
 
+/// Whoever deletes through a handle deletes what the handle stands for.
+#[test]
+fn deleting_twice_spares_a_successor() -> Result<()> {
+    in_time(|| {
+        for _ in 0..ROUNDS {
+            let broker = Broker::new();
+            let exchange = broker.declare_exchange("x").declare()?;
+            let racers = [false, true].map(|then_declares| {
+                let (broker, exchange) = (broker.clone(), exchange.clone());
+                racer(move || -> Result<()> {
+                    exchange.delete()?;
+                    if then_declares {
+                        broker.declare_exchange("x").declare()?;
+                    }
+                    Ok(())
+                })
+            });
+            race(racers).into_iter().collect::<Result<()>>()?;
+            broker.exchange("x")?.publish("", Message::new("x"))?;
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn a_publish_and_a_deletion_agree_on_what_was_taken() -> Result<()> {
     in_time(|| {
