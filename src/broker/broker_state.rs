@@ -206,13 +206,18 @@ impl BrokerState {
         self.end_consumers();
         let pools = self.pools();
         let mut watch = self.context.progress.watch();
-        while self.unacked() > 0 || !pools.iter().all(|pool| pool.is_over()) {
-            if !watch.wait(until) {
-                break;
+        let report = loop {
+            let report = self.in_hand(&pools);
+            if report.is_clean() && pools.iter().all(|pool| pool.is_over()) {
+                // A consumer that is starting may be handed something yet, and gives it back.
+                break report;
             }
-        }
+            if !watch.wait(until) {
+                self.context.enter(Phase::Closed);
+                break self.in_hand(&pools);
+            }
+        };
         self.context.enter(Phase::Closed);
-        let report = self.in_hand(&pools);
         reporting.report = CloseReport { unfinished: true, ..report };
         let report = CloseReport { messages_lost: self.end(), ..report };
         reporting.report = report;

@@ -40,8 +40,9 @@ fn a_consumer_that_starts_while_the_broker_closes_ends() {
         let queue = queue(&broker, "q");
         queue.send(Message::new("x")).expect("there is room");
         let starts = thread::spawn(move || queue.consume().start());
-        // It would wait for a message in a mailbox that nobody looks into.
-        broker.close(EVER);
+        // It would wait for a message in a mailbox that nobody looks into, or report it.
+        let report = broker.close(EVER);
+        assert!(report.is_clean(), "{report:?}");
         if let Ok(consumer) = starts.join().expect("it does not wait") {
             assert_eq!(consumer.end(), Some(EndReason::BrokerClosed));
         }
