@@ -41,7 +41,8 @@ struct State {
     /// Those that are still there are told when the broker closes.
     connections: Vec<Weak<ConnectionState>>,
     consumers: Vec<Weak<ConsumerCore>>,
-    pools: Vec<Weak<Pool>>,
+    /// Kept until their threads have ended: those of workers that were dropped are joined too.
+    pools: Vec<Arc<Pool>>,
     /// Set once, by the first who closes.
     close: Option<Close>,
 }
@@ -184,8 +185,8 @@ impl BrokerState {
 
     pub(crate) fn add_pool(&self, pool: &Arc<Pool>) {
         let mut state = self.state.lock();
-        state.pools.retain(|known| known.strong_count() > 0);
-        state.pools.push(Arc::downgrade(pool));
+        state.pools.retain(|known| Arc::strong_count(known) > 1 || !known.has_ended());
+        state.pools.push(Arc::clone(pool));
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -308,7 +309,7 @@ impl BrokerState {
     }
 
     fn pools(&self) -> Vec<Arc<Pool>> {
-        self.state.lock().pools.iter().filter_map(Weak::upgrade).collect()
+        self.state.lock().pools.clone()
     }
 }
 

@@ -239,6 +239,11 @@ impl Pool {
         self.state.lock().alive == 0
     }
 
+    /// Whether no thread is left that would have to be waited for.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state.lock().threads.iter().all(JoinHandle::is_finished)
+    }
+
     /// Waits until every thread is at its end.
     fn wait(&self, until: HostDeadline) {
         let mut state = self.state.lock();
