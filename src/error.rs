@@ -337,7 +337,7 @@ impl Error {
     pub(crate) fn consumer_ended(reason: EndReason) -> Self {
         match reason {
             EndReason::BrokerClosed => Self::closed(),
-            EndReason::Cancelled | EndReason::QueueDeleted => {
+            EndReason::Cancelled | EndReason::QueueDeleted | EndReason::Superseded => {
                 Self::plain(ErrorKind::ConsumerEnded { reason })
             }
         }

@@ -48,9 +48,11 @@ pub(crate) enum Rank {
     Directory,
     /// The bindings of one exchange.
     Exchange,
+    /// What was taken out of a queue at once and is received one by one.
+    Hand,
     /// One queue.
     Queue,
-    /// What a queue hands to: a mailbox, a channel.
+    /// What a queue hands to, and what it has not been told yet: a channel, settlements.
     Outlet,
     /// What is told of the above: timers, those who wait.
     Signal,

@@ -44,7 +44,7 @@ impl Budget {
 
     /// Whether so much is drawn that queues keep no steps in hand: however many there are, what
     /// they keep together leaves about half of the memory to messages.
-    fn is_tight(&self) -> bool {
+    pub(crate) fn is_tight(&self) -> bool {
         self.drawn.load(Ordering::Relaxed) > self.max / 2
     }
 

@@ -129,7 +129,7 @@ impl Broker {
     /// 12 KiB per queue more than they come to.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.state().context.budget.drawn()
+        self.state().context.drawn_bytes()
     }
 
     pub(crate) fn state(&self) -> &Arc<BrokerState> {

@@ -15,7 +15,7 @@ use super::{
     publish_error::{PublishError, PublishReason},
     reply::{self, ReplySlot},
     vhost_state::VhostState,
-    waiting::Waiting,
+    waiting::{Registered, Waiting, wake_all},
 };
 use crate::{
     Error, ErrorKind, Message, Name,
@@ -122,9 +122,7 @@ impl Call {
         };
         drop(late);
         self.changed.notify_all();
-        for waker in wakers {
-            waker.wake();
-        }
+        wake_all(wakers);
     }
 }
 
@@ -148,7 +146,7 @@ impl PendingReply {
             if found.queues.is_empty() {
                 return Err(CallError::Unroutable);
             }
-            if found.queues.iter().all(|queue| queue.snapshot().consumers == 0) {
+            if found.queues.iter().all(|queue| queue.consumer_count() == 0) {
                 return Err(CallError::NoResponder);
             }
             exchange.enqueue(key, checked, found)?;
@@ -187,7 +185,7 @@ impl Future for PendingReply {
             let mut state = self.call.state.lock();
             match state.outcome.take() {
                 None => (None, state.waiting.register(waker)),
-                outcome => (outcome, Some(waker)),
+                outcome => (outcome, Registered::Spare(waker)),
             }
         };
         outcome.map_or(Poll::Pending, |outcome| Poll::Ready(message(outcome)))

@@ -3,14 +3,21 @@
 //! Every call takes the lock once, changes the queue, carries out the leaf effects (hand-overs),
 //! lets go, and then does what is left: wake who waits, drop messages, delete an abandoned queue.
 
-use std::sync::{Arc, Weak};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
+    acks::Acks,
     budget::Allowance,
     consumer::EndReason,
     context::Context,
     few::Few,
+    mailbox::{Mailbox, Taken, Tray},
     outlet::{Delivered, Outlet, Wake},
+    shield::shielded,
     timers::Deadline,
     vhost_state::VhostState,
 };
@@ -19,12 +26,12 @@ use crate::{
     engine::{
         definition::QueueDefinition,
         queue::{
-            AckMode, ConsumerId, ConsumerTerms, Counts, DeleteConditions, DeleteRefused, Deleted,
-            Effects, Handed, Held, InExclusiveUse, Outward, QueueCore, Remains, Settlement,
-            Staging, UnackedKey,
+            AckMode, ConsumerId, ConsumerTerms, Counts, Custody, DeleteConditions, DeleteRefused,
+            Deleted, Effects, Handed, Held, InExclusiveUse, Outward, QueueCore, Remains,
+            Settlement, Staging, UnackedKey,
         },
     },
-    sync::{Mutex, Rank},
+    sync::{Condvar, Mutex, MutexGuard, Rank},
     time::Moment,
 };
 
@@ -44,13 +51,17 @@ pub(crate) struct QueueCell {
     /// Whether anything about the queue depends on time; otherwise the clock is never read for it.
     is_timed: bool,
     state: Mutex<CellState>,
+    /// What the queue has not been told.
+    pub(crate) acks: Acks,
 }
 
 #[derive(Debug)]
-struct CellState {
+pub(crate) struct CellState {
     core: QueueCore<Outlet>,
     /// Empty between calls.
     effects: Effects,
+    /// Acks on their way to the core. Empty between calls.
+    told: Vec<UnackedKey>,
     allowance: Allowance,
     /// The earliest deadline for which this queue has a timer.
     scheduled: Option<Deadline>,
@@ -67,6 +78,8 @@ pub(crate) struct Aftermath {
     freed: Few<Held>,
     /// Whether bytes were given back that a publisher may wait for.
     made_room: bool,
+    /// Whether the queue was changed, rather than only looked at.
+    has_changed: bool,
 }
 
 /// The counts of a queue at one moment.
@@ -91,6 +104,7 @@ impl QueueCell {
         let state = CellState {
             core: QueueCore::new(&definition, now),
             effects: Effects::new(Staging::Off),
+            told: Vec::new(),
             allowance: Allowance::default(),
             scheduled: None,
         };
@@ -102,6 +116,7 @@ impl QueueCell {
             vhost: Arc::downgrade(vhost),
             is_timed,
             state: Mutex::new(Rank::Queue, state),
+            acks: Acks::new(),
         });
         cell.with(|_, _| ());
         cell
@@ -109,7 +124,15 @@ impl QueueCell {
 
     /// Adds a message. It comes back if the queue has been deleted meanwhile.
     pub(crate) fn enqueue(self: &Arc<Self>, held: Held) -> Result<(), Held> {
-        self.with(|core, effects| core.enqueue(held, effects)).map_err(|Deleted(held)| held)
+        let mut after = Aftermath::default();
+        let mut state = self.state.lock();
+        if state.core.depends_on_settlements() {
+            self.apply_acks(&mut state, &mut after);
+        }
+        let result = self.act(&mut state, &mut after, |core, effects| core.enqueue(held, effects));
+        drop(state);
+        after.run(self);
+        result.map_err(|Deleted(held)| held)
     }
 
     /// Adds messages in order, under one lock, and says how many were taken: all, or none if the
@@ -128,22 +151,39 @@ impl QueueCell {
         self.with(|core, effects| core.settle(keys, settlement, effects))
     }
 
-    pub(crate) fn accept_through(
-        self: &Arc<Self>,
-        last: UnackedKey,
-        consumer: ConsumerId,
-    ) -> usize {
-        self.with(|core, effects| core.accept_through(last, consumer, effects))
+    /// Accepts a hand-out. The queue may be told later, which nobody can see; see [`Acks`].
+    #[inline]
+    pub(crate) fn accept(self: &Arc<Self>, key: UnackedKey, bytes: u64) {
+        if self.acks.note(key, bytes, self) {
+            self.tell_acks();
+        }
+    }
+
+    /// Has the queue told of all acks that were made.
+    pub(crate) fn tell_acks(self: &Arc<Self>) {
+        let mut after = Aftermath::default();
+        drop(self.lock(&mut after));
+        after.run(self);
+    }
+
+    /// Ends a hand-out whose holder has the message; see [`QueueCore::give_back`].
+    pub(crate) fn give_back(self: &Arc<Self>, key: UnackedKey, held: Held, settlement: Settlement) {
+        self.with(|core, effects| core.give_back([(key, held)], settlement, effects));
+    }
+
+    pub(crate) fn accept_through(self: &Arc<Self>, last: UnackedKey) -> usize {
+        self.with(|core, effects| core.accept_through(last, effects))
     }
 
     /// Takes the oldest message, and says how many are ready behind it.
     pub(crate) fn get(
         self: &Arc<Self>,
         mode: AckMode,
+        custody: Custody,
     ) -> Option<(Handed, Option<UnackedKey>, u64)> {
         let now = self.now();
         self.with(|core, effects| {
-            let (handed, key) = core.get(mode, now, effects)?;
+            let (handed, key) = core.get(mode, custody, now, effects)?;
             Some((handed, key, core.ready_messages()))
         })
     }
@@ -154,12 +194,20 @@ impl QueueCell {
         self: &Arc<Self>,
         terms: ConsumerTerms,
         outlet: Outlet,
+        succession: Succession,
         started: impl FnOnce(ConsumerId),
     ) -> Result<ConsumerId, ConsumeRefused> {
         let now = self.now();
-        self.with(|core, effects| {
+        let mut after = Aftermath::default();
+        let mut superseded = Vec::new();
+        let consumed = self.with_aftermath(&mut after, |core, effects| {
             if core.is_deleted() {
                 return Err(ConsumeRefused::Deleted);
+            }
+            if succession == Succession::InPlaceOfOthers
+                && !self.definition.parsed.single_active_consumer
+            {
+                superseded = self.supersede(core, now, effects);
             }
             if core.consumer_count() >= self.context.limits.consumers {
                 return Err(ConsumeRefused::Limit);
@@ -170,7 +218,47 @@ impl QueueCell {
             started(id);
             core.dispatch(effects);
             Ok(id)
-        })
+        });
+        after.run(self);
+        for outlet in superseded {
+            self.return_taken(&outlet);
+            outlet.end();
+        }
+        consumed
+    }
+
+    /// Takes all consumers off the queue. What lies in their trays goes back.
+    fn supersede(
+        &self,
+        core: &mut QueueCore<Outlet>,
+        now: Moment,
+        effects: &mut Effects,
+    ) -> Vec<Outlet> {
+        let mut outlets = Vec::new();
+        for id in core.consumer_ids() {
+            let Some(mut outlet) = core.remove_consumer(id, now, effects) else { continue };
+            outlet.note_end(EndReason::Superseded);
+            if let Some(tray) = outlet.tray() {
+                self.note_urgency(tray, Urgency::Ended);
+                let unreceived = tray.unreceived(&mut Taken::default());
+                core.give_back(unreceived, Settlement::ReturnUnseen, effects);
+            }
+            outlets.push(outlet);
+        }
+        outlets
+    }
+
+    /// What lies in the mailbox of a consumer that was taken off goes back.
+    fn return_taken(self: &Arc<Self>, outlet: &Outlet) {
+        let Outlet::Mailbox(tray) = outlet else { return };
+        let mut after = Aftermath::default();
+        {
+            let mut taken = tray.mailbox.taken();
+            self.with_aftermath(&mut after, |core, effects| {
+                core.give_back(taken.drain(), Settlement::ReturnUnseen, effects);
+            });
+        }
+        after.run(self);
     }
 
     /// Ends consumers and returns messages to the queue in one step, so that no other consumer
@@ -194,6 +282,35 @@ impl QueueCell {
         drop(outlets);
     }
 
+    /// Takes a consumer of the handle tier off the queue. What nobody has received goes back to its
+    /// place. Does nothing if the consumer is off already.
+    pub(crate) fn withdraw_mailbox(
+        self: &Arc<Self>,
+        consumer: ConsumerId,
+        mailbox: &Mailbox,
+        reason: EndReason,
+    ) {
+        let now = self.now();
+        let mut after = Aftermath::default();
+        let tray = {
+            let mut taken = mailbox.taken();
+            self.with_aftermath(&mut after, |core, effects| {
+                let Outlet::Mailbox(mut tray) = core.remove_consumer(consumer, now, effects)?
+                else {
+                    unreachable!("consumers of channels have no mailbox")
+                };
+                mailbox.end(reason);
+                self.note_urgency(&mut tray, Urgency::Ended);
+                core.give_back(tray.unreceived(&mut taken), Settlement::ReturnUnseen, effects);
+                Some(tray)
+            })
+        };
+        after.run(self);
+        if let Some(tray) = tray {
+            tray.close();
+        }
+    }
+
     /// Credit has come back to consumers that share it with others.
     pub(crate) fn resume(self: &Arc<Self>) {
         self.with(QueueCore::resume);
@@ -213,13 +330,17 @@ impl QueueCell {
         reason: EndReason,
     ) -> (Result<Deletion, DeleteRefused>, Aftermath) {
         let mut after = Aftermath::default();
-        let remains = self.with_aftermath(&mut after, |core, _| core.delete(conditions));
+        let remains = self.with_aftermath(&mut after, |core, _| {
+            let remains = core.delete(conditions)?;
+            remains.consumers.iter().for_each(|outlet| outlet.note_end(reason));
+            Ok(remains)
+        });
         if remains.is_ok() {
             // It holds nothing from now on, so what it kept in hand is room for others, too.
             self.state.lock().leave(&self.context);
             after.made_room = true;
         }
-        (remains.map(|remains| Deletion { reason, remains }), after)
+        (remains.map(|remains| Deletion { remains }), after)
     }
 
     /// Someone uses the queue by declaring it again.
@@ -244,15 +365,25 @@ impl QueueCell {
         }
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let state = self.state.lock();
-        Snapshot {
-            ready: state.core.ready_messages(),
-            unacked: state.core.unacked_messages(),
-            bytes: state.core.bytes(),
-            consumers: state.core.consumer_count(),
-            counts: state.core.counts(),
-        }
+    pub(crate) fn snapshot(self: &Arc<Self>) -> Snapshot {
+        let mut after = Aftermath::default();
+        let snapshot = {
+            let CellState { core, .. } = &*self.lock(&mut after);
+            Snapshot {
+                ready: core.ready_messages(),
+                unacked: core.unacked_messages(),
+                bytes: core.bytes(),
+                consumers: core.consumer_count(),
+                counts: core.counts(),
+            }
+        };
+        after.run(self);
+        snapshot
+    }
+
+    /// How many consumers there are, for who needs to know nothing else.
+    pub(crate) fn consumer_count(&self) -> usize {
+        self.state.lock().core.consumer_count()
     }
 
     pub(crate) fn is_deleted(&self) -> bool {
@@ -290,14 +421,66 @@ impl QueueCell {
 
     /// What is left to do is the caller's to run, once no lock is held.
     #[inline]
-    fn with_aftermath<R>(
+    pub(crate) fn with_aftermath<R>(
         self: &Arc<Self>,
         after: &mut Aftermath,
         act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
     ) -> R {
         let mut state = self.state.lock();
-        let CellState { core, effects, allowance, scheduled } = &mut *state;
+        self.apply_acks(&mut state, after);
+        self.act(&mut state, after, act)
+    }
+
+    /// Changes the queue in its lock.
+    #[inline]
+    pub(crate) fn act<R>(
+        self: &Arc<Self>,
+        state: &mut CellState,
+        after: &mut Aftermath,
+        act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
+    ) -> R {
+        let CellState { core, effects, .. } = &mut *state;
         let result = act(core, effects);
+        self.carry_out(state, after);
+        result
+    }
+
+    /// The queue in its lock, told of all acks, for who waits with the lock.
+    pub(crate) fn lock<'c>(self: &'c Arc<Self>, after: &mut Aftermath) -> Locked<'c> {
+        let mut state = self.state.lock();
+        self.apply_acks(&mut state, after);
+        Locked(state)
+    }
+
+    /// Keeps what is known of who waits at a tray in step with what [`Acks`] has to know.
+    pub(crate) fn note_urgency(&self, tray: &mut Tray, urgency: Urgency) {
+        let is_urgent = match urgency {
+            Urgency::Ended => false,
+            Urgency::OfThoseWaiting => tray.waiting.anyone() || tray.token.is_some(),
+        };
+        if is_urgent != tray.is_urgent {
+            tray.is_urgent = is_urgent;
+            self.acks.set_urgent(is_urgent);
+        }
+    }
+
+    /// Tells the queue of acks that were made, and does what they lead to.
+    fn apply_acks(self: &Arc<Self>, state: &mut CellState, after: &mut Aftermath) {
+        let CellState { core, effects, told, .. } = state;
+        self.acks.take(told);
+        if told.is_empty() {
+            return;
+        }
+        core.settle(told, Settlement::Accept, effects);
+        told.clear();
+        self.carry_out(state, after);
+    }
+
+    /// Carries out leaf effects, and adds the others to what is left to do.
+    #[inline]
+    fn carry_out(self: &Arc<Self>, state: &mut CellState, after: &mut Aftermath) {
+        after.has_changed = true;
+        let CellState { core, effects, allowance, scheduled, .. } = state;
         if !effects.hand_overs.is_empty() {
             self.hand_over(core, effects, &mut after.wakes);
         }
@@ -308,14 +491,13 @@ impl QueueCell {
             after.freed.append(&mut effects.freed);
             effects.freed.shrink_to(KEPT_EFFECTS);
         }
-        after.made_room = allowance.cover(core.bytes(), &self.context.budget);
+        after.made_room |= allowance.cover(core.bytes(), &self.context.budget);
         if let Some(deadline) = core.next_deadline()
             && scheduled.is_none_or(|scheduled| deadline < scheduled.at)
         {
             let timer = self.context.timers.schedule(deadline, self, &self.context.clock);
             *scheduled = Some(timer);
         }
-        result
     }
 
     /// Carries out the hand-overs, and adds whom to wake.
@@ -333,16 +515,46 @@ impl QueueCell {
             let Delivered { wake, displaced: lost } = outlet.deliver(hand_over, self);
             if let Some(wake) = wake {
                 wakes.push(wake);
+                // Tasks that are woken do not wait any more.
+                if let Some(tray) = outlet.tray() {
+                    self.note_urgency(tray, Urgency::OfThoseWaiting);
+                }
             }
-            if let Some(lost) = lost {
-                displaced.push(lost);
-            }
+            displaced.extend(lost.map(|parcel| (parcel.key, parcel.message.held)));
         }
         effects.hand_overs.shrink_to(KEPT_EFFECTS);
         if !displaced.is_empty() {
             // Only consumers without a prefetch lag, so this makes room for nothing.
-            core.settle(&displaced, Settlement::Drop, effects);
+            core.give_back(displaced, Settlement::Drop, effects);
         }
+    }
+}
+
+/// A queue in its lock.
+pub(crate) struct Locked<'c>(MutexGuard<'c, CellState>);
+
+impl Locked<'_> {
+    /// Lets go of the queue until somebody notifies or the time is over.
+    pub(crate) fn wait(&mut self, condition: &Condvar, left: Duration) {
+        if left == Duration::MAX {
+            condition.wait(&mut self.0);
+        } else {
+            condition.wait_for(&mut self.0, left);
+        }
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = CellState;
+
+    fn deref(&self) -> &CellState {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut CellState {
+        &mut self.0
     }
 }
 
@@ -354,16 +566,41 @@ impl CellState {
             context.timers.unschedule(deadline);
         }
     }
+
+    /// The tray of a consumer of the handle tier, unless it has ended.
+    pub(crate) fn tray(&mut self, consumer: ConsumerId) -> Option<&mut Tray> {
+        tray_of(&mut self.core, consumer)
+    }
+}
+
+/// The tray of a consumer of the handle tier, unless it has ended.
+pub(crate) fn tray_of(core: &mut QueueCore<Outlet>, consumer: ConsumerId) -> Option<&mut Tray> {
+    core.credit(consumer).and_then(Outlet::tray)
+}
+
+/// Whether settlements have to be told at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// They do not: the consumer goes.
+    Ended,
+    /// If anyone waits.
+    OfThoseWaiting,
 }
 
 impl Aftermath {
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
     /// Does it. Runs other people's code, so no lock may be held.
     #[inline]
     pub(crate) fn run(self, cell: &Arc<QueueCell>) {
         if self.made_room {
             cell.context.room.made();
         }
-        cell.context.progress.made();
+        if self.has_changed {
+            cell.context.progress.made();
+        }
         self.wakes.for_each(Wake::wake);
         for outward in self.outward {
             match outward {
@@ -374,7 +611,7 @@ impl Aftermath {
                 }
             }
         }
-        drop(self.freed);
+        self.freed.for_each(drop_message);
     }
 }
 
@@ -385,6 +622,14 @@ impl Drop for QueueCell {
             vhost.free_slot(self.slot);
         }
     }
+}
+
+/// Whether a consumer joins those that a queue has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Succession {
+    Beside,
+    /// It takes the place of all, unless the queue selects one by itself.
+    InPlaceOfOthers,
 }
 
 /// Why nobody new may consume from a queue.
@@ -399,7 +644,6 @@ pub(crate) enum ConsumeRefused {
 #[derive(Debug)]
 #[must_use = "consumers are told when it is finished"]
 pub(crate) struct Deletion {
-    reason: EndReason,
     remains: Remains<Outlet>,
 }
 
@@ -408,11 +652,19 @@ impl Deletion {
     /// are told in the order of their tags.
     pub(crate) fn finish(mut self) -> u64 {
         self.remains.consumers.sort_by(|one, other| one.tag().cmp(&other.tag()));
-        for outlet in &self.remains.consumers {
-            outlet.end(self.reason);
+        for outlet in self.remains.consumers.drain(..) {
+            outlet.end();
         }
-        self.remains.ready
+        let ready = self.remains.ready;
+        self.remains.into_messages().for_each(drop_message);
+        ready
     }
+}
+
+/// Drops a message where no lock is held. A destructor that panics ends nothing but itself: others
+/// are still to be dropped, and whoever does this may have nothing to do with them.
+fn drop_message(held: Held) {
+    let _ = shielded(|| drop(held));
 }
 
 #[cfg(all(test, not(loom)))]

@@ -13,7 +13,7 @@ use super::{
     channel_state::{self, ChannelConsumer, ChannelState, Remains},
     event::ChannelId,
     vhost_state::VhostState,
-    waiting::Waiting,
+    waiting::{Waiting, wake_all},
 };
 use crate::{
     Error, ErrorKind, Name, Result,
@@ -240,9 +240,7 @@ impl Signal {
         if threads > 0 {
             self.changed.notify_all();
         }
-        for waker in wakers {
-            waker.wake();
-        }
+        wake_all(wakers);
     }
 
     /// How often something has happened so far: to be asked before looking.
@@ -264,13 +262,14 @@ impl Signal {
 
     /// Has a task woken when something happens. `false` if something has since `seen`.
     pub(crate) fn register(&self, seen: u64, waker: Waker) -> bool {
-        let _spare = {
+        let registered = {
             let mut state = self.state.lock();
             if state.wakes != seen {
                 return false;
             }
             state.waiting.register(waker)
         };
+        drop(registered);
         true
     }
 }

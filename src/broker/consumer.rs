@@ -1,7 +1,6 @@
 //! Consumers of the handle tier.
 
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{Arc, OnceLock, Weak},
     task::{Context, Poll},
@@ -14,7 +13,7 @@ use super::{
     broker_state::BrokerState,
     cell::QueueCell,
     delivery::Delivery,
-    mailbox::{Mailbox, Parcel},
+    mailbox::{Mailbox, Parcel, Receipt},
     queue::Temporary,
 };
 use crate::{
@@ -63,21 +62,12 @@ pub(crate) struct ConsumerCore {
     pub(crate) mailbox: Arc<Mailbox>,
     tag: Name,
     /// Set before the first delivery.
-    id: OnceLock<ConsumerId>,
+    pub(crate) id: OnceLock<ConsumerId>,
     /// Counts the clones of the consumer. Set before the first delivery is received.
     hands: OnceLock<Weak<Shared>>,
-    receipt: Receipt,
+    pub(crate) receipt: Receipt,
     /// What a delivery does that is dropped unsettled.
     pub(crate) on_drop: Settlement,
-}
-
-/// What receiving does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Receipt {
-    /// It settles the delivery.
-    Acks,
-    /// It hands over the duty to settle.
-    Hands,
 }
 
 /// Why a consumer has ended.
@@ -90,6 +80,9 @@ pub enum EndReason {
     Cancelled,
     /// Its queue was deleted.
     QueueDeleted,
+    /// Another consumer took its place; see
+    /// [`take_over`](crate::ConsumerBuilder::take_over).
+    Superseded,
 }
 
 /// The consumer has ended: there is nothing to receive any more.
@@ -125,14 +118,13 @@ pub enum RecvTimeoutError {
 impl ConsumerCore {
     pub(crate) fn new(
         cell: Arc<QueueCell>,
-        mailbox: Arc<Mailbox>,
         tag: Name,
         receipt: Receipt,
         on_drop: Settlement,
     ) -> Arc<Self> {
         Arc::new(Self {
             cell,
-            mailbox,
+            mailbox: Arc::new(Mailbox::new()),
             tag,
             id: OnceLock::new(),
             hands: OnceLock::new(),
@@ -149,16 +141,11 @@ impl ConsumerCore {
     /// Ends it, unless it has ended. What was not received goes back to its place; what was is not
     /// touched.
     pub(crate) fn end(&self, reason: EndReason) {
-        let Some(id) = self.id.get() else { return };
-        if self.mailbox.ended().is_some() {
-            return;
+        if let Some(id) = self.id.get()
+            && self.mailbox.ended().is_none()
+        {
+            self.cell.withdraw_mailbox(*id, &self.mailbox, reason);
         }
-        let mut unreceived = VecDeque::new();
-        self.cell.withdraw(&[*id], Settlement::ReturnUnseen, || {
-            unreceived = self.mailbox.end(reason);
-            unreceived.iter().map(|parcel: &Parcel| parcel.key).collect()
-        });
-        self.mailbox.wake();
     }
 
     /// Acks a delivery and all earlier ones of this consumer.
@@ -171,19 +158,15 @@ impl ConsumerCore {
             let reason = "the consumer is shared, and others hold earlier deliveries of it";
             return Err(Error::plain(ErrorKind::WrongMode { reason }));
         }
-        if let Some(id) = self.id.get() {
-            self.cell.accept_through(last, *id);
-        }
+        self.cell.accept_through(last);
         Ok(())
     }
 
-    fn receive(self: &Arc<Self>, parcel: Parcel) -> Delivery {
+    #[inline]
+    fn delivery(self: &Arc<Self>, parcel: Parcel) -> Delivery {
         let Parcel { message, key } = parcel;
         match self.receipt {
-            Receipt::Acks => {
-                self.cell.settle(&[key], Settlement::AcceptOnReceipt);
-                Delivery::settled(message, Arc::clone(self))
-            }
+            Receipt::Acks => Delivery::settled(message, Arc::clone(self)),
             Receipt::Hands => Delivery::received(message, key, Arc::clone(self)),
         }
     }
@@ -207,8 +190,8 @@ impl Consumer {
     ///
     /// [`RecvError`] once the consumer has ended.
     pub fn recv(&self) -> Result<Delivery, RecvError> {
-        match self.0.core.mailbox.take(HostDeadline::NEVER) {
-            Ok(parcel) => Ok(self.0.core.receive(parcel)),
+        match self.0.core.receive(HostDeadline::NEVER) {
+            Ok(parcel) => Ok(self.0.core.delivery(parcel)),
             Err(RecvTimeoutError::Ended(reason)) => Err(RecvError(reason)),
             Err(RecvTimeoutError::Timeout) => unreachable!("there is no deadline"),
         }
@@ -220,7 +203,7 @@ impl Consumer {
     ///
     /// `Empty` if none is there now, `Ended` once the consumer has ended.
     pub fn try_recv(&self) -> Result<Delivery, TryRecvError> {
-        self.0.core.mailbox.try_take().map(|parcel| self.0.core.receive(parcel))
+        self.0.core.try_receive().map(|parcel| self.0.core.delivery(parcel))
     }
 
     /// Waits for the next delivery, at most so long in the host's time.
@@ -229,8 +212,8 @@ impl Consumer {
     ///
     /// `Timeout` if none came, `Ended` once the consumer has ended.
     pub fn recv_timeout(&self, within: Duration) -> Result<Delivery, RecvTimeoutError> {
-        let parcel = self.0.core.mailbox.take(HostDeadline::within(within))?;
-        Ok(self.0.core.receive(parcel))
+        let parcel = self.0.core.receive(HostDeadline::within(within))?;
+        Ok(self.0.core.delivery(parcel))
     }
 
     /// Waits for a first delivery, at most so long in the host's time, and appends it and what is
@@ -266,12 +249,12 @@ impl Consumer {
     ) -> Result<usize, RecvError> {
         let mut parcels = Vec::new();
         let until = HostDeadline::within(within);
-        match self.0.core.mailbox.take_batch(&mut parcels, max, until) {
+        match self.0.core.receive_batch(&mut parcels, max, until) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Ended(reason)) => return Err(RecvError(reason)),
         }
         let received = parcels.len();
-        into.extend(parcels.into_iter().map(|parcel| self.0.core.receive(parcel)));
+        into.extend(parcels.into_iter().map(|parcel| self.0.core.delivery(parcel)));
         Ok(received)
     }
 
@@ -280,14 +263,14 @@ impl Consumer {
     #[must_use = "a delivery that is ready has been taken"]
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Result<Delivery, RecvError>> {
         let core = &self.0.core;
-        core.mailbox.poll_take(cx).map(|taken| taken.map(|parcel| core.receive(parcel)))
+        core.poll_receive(cx).map(|taken| taken.map(|parcel| core.delivery(parcel)))
     }
 
     /// For `select!` of crossbeam-channel: has a token when deliveries may wait, and then
     /// [`try_recv`](Self::try_recv) is to be called until it is `Empty`. Disconnects at the end.
     #[must_use]
     pub fn ready(&self) -> &Receiver<()> {
-        self.0.core.mailbox.ready()
+        self.0.core.token()
     }
 
     /// Iterates over deliveries, waiting for each, until the consumer ends;
@@ -389,6 +372,7 @@ impl fmt::Display for EndReason {
             Self::BrokerClosed => "the broker was closed",
             Self::Cancelled => "it was cancelled",
             Self::QueueDeleted => "its queue was deleted",
+            Self::Superseded => "another consumer took its place",
         })
     }
 }

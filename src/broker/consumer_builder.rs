@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::{
     bounds,
-    consumer::{Consumer, ConsumerCore, Receipt},
+    cell::Succession,
+    consumer::{Consumer, ConsumerCore},
     delivery::{Delivery, Outcome},
-    mailbox::{Lag, Mailbox},
+    mailbox::{Lag, Receipt, Tray},
     outlet::Outlet,
     queue::Queue,
     refusal,
@@ -16,7 +17,7 @@ use crate::{
     Entity, Error, ErrorKind, Name, Result, Table, Value,
     engine::{
         definition::ConsumerArguments,
-        queue::{AckMode, ConsumerTerms, Settlement, Sharing},
+        queue::{AckMode, ConsumerTerms, Custody, Settlement, Sharing},
     },
 };
 
@@ -47,6 +48,7 @@ pub struct ConsumerBuilder {
     prefetch: Option<u16>,
     receipt: Receipt,
     sharing: Sharing,
+    succession: Succession,
     on_drop: Settlement,
     lag: Lag,
     tag: Name,
@@ -60,6 +62,7 @@ impl ConsumerBuilder {
             prefetch: Some(DEFAULT_PREFETCH),
             receipt: Receipt::Hands,
             sharing: Sharing::Shared,
+            succession: Succession::Beside,
             on_drop: Settlement::Requeue,
             lag: Lag::Unbounded,
             tag: Name::default(),
@@ -116,6 +119,36 @@ impl ConsumerBuilder {
         self
     }
 
+    /// Takes the place of all consumers that the queue has, and is [`exclusive`](Self::exclusive)
+    /// from then on. What they had not received goes back to its place; deliveries in their hands
+    /// can still be settled; [`Consumer::end`] tells them that they are
+    /// [`Superseded`](crate::EndReason::Superseded), and channels get a
+    /// [`Cancel`](crate::Event::Cancel).
+    ///
+    /// # AMQP
+    ///
+    /// There is no such thing: there, a second consumer is refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use leveret::{Broker, EndReason};
+    ///
+    /// let queue = Broker::new().declare_queue("tasks").declare()?;
+    /// let first = queue.consume().exclusive().start()?;
+    /// let second = queue.consume().take_over().start()?;
+    /// assert_eq!(first.end(), Some(EndReason::Superseded));
+    /// assert_eq!(second.end(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn take_over(mut self) -> Self {
+        self.sharing = Sharing::Exclusive;
+        self.succession = Succession::InPlaceOfOthers;
+        self
+    }
+
     /// Any argument by its AMQP name. Those that nobody knows are ignored.
     pub fn argument(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.arguments.insert(name, value);
@@ -150,6 +183,7 @@ impl ConsumerBuilder {
             .map_err(|invalid| refusal::consumer_argument(&cell.name, invalid, &vhost.name))?;
         let terms = ConsumerTerms {
             mode: AckMode::Manual,
+            custody: Custody::Holder,
             sharing: self.sharing,
             priority: arguments.priority,
             prefetch,
@@ -158,15 +192,9 @@ impl ConsumerBuilder {
             "" => vhost.generated_name(GENERATED_TAG_PREFIX),
             _ => self.tag.clone(),
         };
-        let mailbox = Arc::new(Mailbox::new(self.lag));
-        let core = ConsumerCore::new(
-            Arc::clone(cell),
-            Arc::clone(&mailbox),
-            tag,
-            self.receipt,
-            self.on_drop,
-        );
-        cell.consume(terms, Outlet::Mailbox(mailbox), |id| core.started(id))
+        let core = ConsumerCore::new(Arc::clone(cell), tag, self.receipt, self.on_drop);
+        let tray = Tray::new(Arc::clone(&core.mailbox), self.lag, self.receipt);
+        cell.consume(terms, Outlet::Mailbox(tray), self.succession, |id| core.started(id))
             .map_err(|refused| refusal::consume(refused, cell, vhost))?;
         let broker = self.queue.vhost().lease().broker();
         let consumer = Consumer::new(core, self.queue.temporary(), broker);

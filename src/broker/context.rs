@@ -4,6 +4,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use super::{
+    acks::Backlog,
     budget::Budget,
     limits::Limits,
     progress::Progress,
@@ -35,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) room: Progress,
     /// Told when something has happened in a queue, or a handler has returned.
     pub(crate) progress: Progress,
+    /// What queues have not been told yet.
+    pub(crate) backlog: Backlog,
     /// A [`Phase`]. Stored with release and loaded with acquire, so that who sees a phase sees
     /// what was done before it.
     phase: AtomicU8,
@@ -50,6 +53,7 @@ impl Context {
             budget: Budget::new(limits.memory_bytes),
             room: Progress::new(),
             progress: Progress::new(),
+            backlog: Backlog::new(),
             limits,
             clock: Arc::new(clock),
             timers,

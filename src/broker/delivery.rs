@@ -43,10 +43,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 #[must_use = "a dropped delivery goes back to its queue"]
-pub struct Delivery {
-    message: Handed,
-    acker: Acker,
-}
+pub struct Delivery(Acker);
 
 /// The duty to settle one delivery; dropped, it does what the dropped delivery would.
 ///
@@ -67,6 +64,7 @@ pub struct Delivery {
 /// ```
 #[must_use = "a dropped acker requeues"]
 pub struct Acker {
+    message: Handed,
     from: Origin,
     /// `None` once it is settled.
     duty: Option<UnackedKey>,
@@ -109,16 +107,16 @@ pub enum Outcome {
 
 impl Delivery {
     pub(crate) fn received(message: Handed, key: UnackedKey, from: Arc<ConsumerCore>) -> Self {
-        Self { message, acker: Acker { from: Origin::Consumer(from), duty: Some(key) } }
+        Self(Acker { message, from: Origin::Consumer(from), duty: Some(key) })
     }
 
     /// One that its receipt has settled.
     pub(crate) fn settled(message: Handed, from: Arc<ConsumerCore>) -> Self {
-        Self { message, acker: Acker { from: Origin::Consumer(from), duty: None } }
+        Self(Acker { message, from: Origin::Consumer(from), duty: None })
     }
 
     pub(crate) fn got(message: Handed, key: UnackedKey, from: Arc<QueueCell>) -> Self {
-        Self { message, acker: Acker { from: Origin::Queue(from), duty: Some(key) } }
+        Self(Acker { message, from: Origin::Queue(from), duty: Some(key) })
     }
 
     /// The message.
@@ -141,14 +139,14 @@ impl Delivery {
     /// Whether it was handed out before, so that somebody may have seen it.
     #[must_use]
     pub fn is_redelivered(&self) -> bool {
-        self.message.redelivered
+        self.0.message.is_redelivered()
     }
 
     /// How many times it was received, this time included. What a consumer was handed and nobody
     /// received from it does not count.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.message.returns.saturating_add(1)
+        self.0.message.returns() + 1
     }
 
     /// Done: the queue forgets it.
@@ -157,7 +155,7 @@ impl Delivery {
     ///
     /// `Closed` if the broker has closed and taken it back.
     pub fn ack(self) -> Result<()> {
-        self.acker.ack()
+        self.0.ack()
     }
 
     /// Acks this and all earlier deliveries of its consumer, under one lock. Settling one of those
@@ -171,15 +169,13 @@ impl Delivery {
     /// `WrongMode` if the consumer has clones, workers among them; the delivery goes back to its
     /// place then. `Closed` if the broker has closed and taken it back.
     pub fn ack_through(mut self) -> Result<()> {
-        self.acker.check_open()?;
-        let Some(key) = self.acker.duty else { return Ok(()) };
-        match &self.acker.from {
+        self.0.check_open()?;
+        let Some(key) = self.0.duty else { return Ok(()) };
+        match &self.0.from {
             Origin::Consumer(consumer) => consumer.accept_through(key)?,
-            Origin::Queue(cell) => {
-                cell.settle(&[key], Settlement::Accept);
-            }
+            Origin::Queue(cell) => cell.accept(key, self.0.byte_size()),
         }
-        self.acker.duty = None;
+        self.0.duty = None;
         Ok(())
     }
 
@@ -192,9 +188,9 @@ impl Delivery {
         let mut run: Vec<UnackedKey> = Vec::new();
         let mut of: Option<Arc<QueueCell>> = None;
         for mut delivery in deliveries {
-            delivery.acker.check_open()?;
-            let Some(key) = delivery.acker.duty.take() else { continue };
-            let cell = delivery.acker.cell();
+            delivery.0.check_open()?;
+            let Some(key) = delivery.0.duty.take() else { continue };
+            let cell = delivery.0.cell();
             if let Some(former) = of.as_ref().filter(|former| !Arc::ptr_eq(former, cell)) {
                 former.settle(&run, Settlement::Accept);
                 run.clear();
@@ -215,7 +211,7 @@ impl Delivery {
     ///
     /// `Closed` if the broker has closed and taken it back.
     pub fn requeue(self) -> Result<()> {
-        self.acker.requeue()
+        self.0.requeue()
     }
 
     /// Given up: the queue forgets it. (Dead letters are not yet effective.)
@@ -224,7 +220,7 @@ impl Delivery {
     ///
     /// `Closed` if the broker has closed and taken it back.
     pub fn reject(self) -> Result<()> {
-        self.acker.reject()
+        self.0.reject()
     }
 
     /// Settles as the outcome says.
@@ -233,7 +229,7 @@ impl Delivery {
     ///
     /// `Closed` if the broker has closed and taken it back.
     pub fn settle(self, outcome: Outcome) -> Result<()> {
-        self.acker.settle(outcome)
+        self.0.settle(outcome)
     }
 
     /// Runs the handler, settles by what it returns, and hands that back. If the handler panics,
@@ -275,7 +271,7 @@ impl Delivery {
         let Some(to) = self.reply_to() else {
             return Err(PublishError::new(PublishReason::Unroutable, reply));
         };
-        let Some(vhost) = self.acker.cell().vhost() else {
+        let Some(vhost) = self.0.cell().vhost() else {
             return Err(PublishError::new(PublishReason::Closed, reply));
         };
         if let Err(error) = vhost.check_publishing() {
@@ -305,11 +301,11 @@ impl Delivery {
 
     /// Parts the message from the duty to settle it.
     pub fn into_parts(self) -> (Message, Acker) {
-        (self.message().clone(), self.acker)
+        (self.message().clone(), self.0)
     }
 
     fn envelope(&self) -> &Envelope {
-        let Held::Resident(envelope) = &self.message.held;
+        let Held::Resident(envelope) = &self.0.message.held;
         envelope
     }
 }
@@ -366,10 +362,22 @@ impl Acker {
 
     fn end(mut self, settlement: Settlement) -> Result<()> {
         self.check_open()?;
-        if let Some(key) = self.duty.take() {
-            self.cell().settle(&[key], settlement);
-        }
+        self.settle_as(settlement);
         Ok(())
+    }
+
+    /// Settles it, unless it is settled.
+    #[inline]
+    fn settle_as(&mut self, settlement: Settlement) {
+        let Some(key) = self.duty.take() else { return };
+        match settlement {
+            Settlement::Accept => self.cell().accept(key, self.byte_size()),
+            _ => self.cell().give_back(key, self.message.held.clone(), settlement),
+        }
+    }
+
+    fn byte_size(&self) -> u64 {
+        self.message.held.byte_size()
     }
 
     fn check_open(&self) -> Result<()> {
@@ -389,13 +397,11 @@ impl Acker {
 
 impl Drop for Acker {
     fn drop(&mut self) {
-        if let Some(key) = self.duty.take() {
-            let settlement = match &self.from {
-                Origin::Consumer(consumer) => consumer.on_drop,
-                Origin::Queue(_) => Settlement::Requeue,
-            };
-            self.cell().settle(&[key], settlement);
-        }
+        let settlement = match &self.from {
+            Origin::Consumer(consumer) => consumer.on_drop,
+            Origin::Queue(_) => Settlement::Requeue,
+        };
+        self.settle_as(settlement);
     }
 }
 

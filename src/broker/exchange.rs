@@ -351,7 +351,7 @@ impl Exchange {
             let size = Envelope::byte_size_of(self.name(), key, message);
             bytes = bytes.saturating_add(size.saturating_mul(queues as u64));
         }
-        if plan.has_room() && vhost.context.budget.has_room(bytes) {
+        if plan.has_room() && vhost.context.has_room(bytes) {
             Ok(plan)
         } else {
             Err(PublishReason::Full)

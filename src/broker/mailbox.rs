@@ -1,27 +1,36 @@
 //! Where a queue puts what it hands to a consumer of the handle tier.
 //!
-//! The queue pushes under its own lock; threads and tasks take out under the mailbox's. A message
-//! in here is unacked. Everything in the mailbox is visible to all who share the consumer until
-//! one of them takes it.
+//! There are two parts. The *tray* belongs to the queue and lies under its lock: messages are put
+//! in there, and who waits for them is noted there. The *mailbox* belongs to the consumer: a thread
+//! that finds it empty takes everything out of the tray at once, so that receiving and publishing
+//! seldom meet. A message in either is unacked, and visible to all who share the consumer until one
+//! of them receives it. What is in the mailbox is older than what is in the tray.
 //!
-//! Invariant: once ended, the mailbox is empty and stays so.
+//! Invariant: while anyone waits, nothing is taken at once, so the mailbox is empty. Once ended,
+//! both are empty and stay so.
 
 use std::{
     collections::VecDeque,
-    sync::OnceLock,
-    task::{Context, Poll},
-    time::Duration,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Waker,
 };
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::waiting::Waiting;
+use super::{
+    consumer::EndReason,
+    waiting::{Waiting, wake_all},
+};
 use crate::{
-    broker::consumer::{EndReason, RecvError, RecvTimeoutError, TryRecvError},
-    clock::HostDeadline,
-    engine::queue::{Handed, UnackedKey},
+    engine::queue::{Handed, Held, UnackedKey},
     sync::{Condvar, Mutex, MutexGuard, Rank},
 };
+
+/// Room for so many messages is kept when a mailbox has run empty.
+const KEPT_PARCELS: usize = 1_024;
 
 /// A message in a mailbox, and how to settle it.
 #[derive(Debug)]
@@ -39,187 +48,191 @@ pub(crate) enum Lag {
     Unbounded,
 }
 
-/// What putting a message in leaves to do.
-#[derive(Debug)]
-pub(crate) struct Pushed {
-    /// Somebody has to be woken, by [`Mailbox::wake`] and after all locks are let go.
-    pub(crate) wakes: bool,
-    /// The oldest message, which gave way.
-    pub(crate) displaced: Option<Parcel>,
+/// What receiving does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// It settles the delivery.
+    Acks,
+    /// It hands over the duty to settle.
+    Hands,
 }
 
-/// The mailbox of one consumer.
+/// The consumer's part.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    lag: Lag,
-    state: Mutex<State>,
-    changed: Condvar,
-    /// Made when somebody first asks for it; see [`Mailbox::ready`].
-    token: OnceLock<Receiver<()>>,
+    taken: Mutex<Taken>,
+    /// To be waited for with the lock of the queue.
+    pub(crate) arrived: Condvar,
+    ended: OnceLock<EndReason>,
+    /// How many messages gave way. A plain counter: it orders nothing else.
+    lost: AtomicU64,
+    /// Made when somebody first asks for it.
+    pub(crate) token: OnceLock<Receiver<()>>,
 }
 
+/// What was taken out of the tray and is received next, oldest first.
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct Taken(VecDeque<Parcel>);
+
+/// The queue's part.
+#[derive(Debug)]
+pub(crate) struct Tray {
+    pub(crate) mailbox: Arc<Mailbox>,
+    lag: Lag,
+    receipt: Receipt,
     parcels: VecDeque<Parcel>,
-    ended: Option<EndReason>,
-    waiting: Waiting,
-    /// How many messages gave way.
-    lost: u64,
-    /// The other end of the token, until the mailbox ends.
+    pub(crate) waiting: Waiting,
+    /// The other end of the token.
+    pub(crate) token: Option<Sender<()>>,
+    /// Whether settlements are told at once because somebody waits here.
+    pub(crate) is_urgent: bool,
+}
+
+/// Someone to wake once no lock is held.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    mailbox: Arc<Mailbox>,
+    wakers: Vec<Waker>,
     token: Option<Sender<()>>,
 }
 
 impl Mailbox {
-    pub(crate) fn new(lag: Lag) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            lag,
-            state: Mutex::new(Rank::Outlet, State::default()),
-            changed: Condvar::default(),
+            taken: Mutex::new(Rank::Hand, Taken::default()),
+            arrived: Condvar::default(),
+            ended: OnceLock::new(),
+            lost: AtomicU64::new(0),
             token: OnceLock::new(),
         }
     }
 
-    /// Puts a message in. Called under the lock of the queue.
-    #[must_use]
-    pub(crate) fn push(&self, parcel: Parcel) -> Pushed {
-        let mut state = self.state.lock();
-        let displaced = match self.lag {
-            Lag::AtMost(most) if state.parcels.len() >= most as usize => {
-                let displaced = state.parcels.pop_front();
-                state.lost += u64::from(displaced.is_some());
-                displaced
-            }
-            Lag::AtMost(_) | Lag::Unbounded => None,
-        };
-        state.parcels.push_back(parcel);
-        Pushed { wakes: state.waiting.anyone() || state.token.is_some(), displaced }
-    }
-
-    /// Ends it and gives out what nobody took. Whoever waits has to be woken.
-    pub(crate) fn end(&self, reason: EndReason) -> VecDeque<Parcel> {
-        let mut state = self.state.lock();
-        state.ended.get_or_insert(reason);
-        state.token = None;
-        std::mem::take(&mut state.parcels)
-    }
-
-    /// Wakes who waits. Runs other people's wakers, so no lock may be held.
-    pub(crate) fn wake(&self) {
-        let (wakers, threads, token) = {
-            let mut state = self.state.lock();
-            let wakers = state.waiting.take_wakers();
-            let threads = match state.ended {
-                Some(_) => state.waiting.threads,
-                None => state.parcels.len().min(state.waiting.threads),
-            };
-            (wakers, threads, state.token.clone())
-        };
-        for _ in 0..threads {
-            self.changed.notify_one();
-        }
-        for waker in wakers {
-            waker.wake();
-        }
-        if let Some(token) = token {
-            // A full token channel already says what this would.
-            let _ = token.try_send(());
-        }
-    }
-
-    pub(crate) fn try_take(&self) -> Result<Parcel, TryRecvError> {
-        self.state.lock().take()
-    }
-
-    /// Waits for a message.
-    pub(crate) fn take(&self, until: HostDeadline) -> Result<Parcel, RecvTimeoutError> {
-        let mut state = self.state.lock();
-        loop {
-            match state.take() {
-                Ok(parcel) => return Ok(parcel),
-                Err(TryRecvError::Ended(reason)) => return Err(RecvTimeoutError::Ended(reason)),
-                Err(TryRecvError::Empty) => {}
-            }
-            let Some(left) = until.left() else { return Err(RecvTimeoutError::Timeout) };
-            self.wait(&mut state, left);
-        }
-    }
-
-    /// Waits for a first message and takes what is there then, up to `max`.
-    pub(crate) fn take_batch(
-        &self,
-        into: &mut Vec<Parcel>,
-        max: usize,
-        until: HostDeadline,
-    ) -> Result<(), RecvTimeoutError> {
-        if max == 0 {
-            return Ok(());
-        }
-        into.push(self.take(until)?);
-        let mut state = self.state.lock();
-        let more = state.parcels.len().min(max - 1);
-        into.extend(state.parcels.drain(..more));
-        Ok(())
-    }
-
-    /// Takes a message, or has the task woken when there is one.
-    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Result<Parcel, RecvError>> {
-        // Cloned and dropped outside of the lock, since wakers are somebody else's code.
-        let waker = cx.waker().clone();
-        let (taken, _spare) = {
-            let mut state = self.state.lock();
-            match state.take() {
-                Err(TryRecvError::Empty) => (None, state.waiting.register(waker)),
-                taken => (Some(taken), Some(waker)),
-            }
-        };
-        match taken {
-            None | Some(Err(TryRecvError::Empty)) => Poll::Pending,
-            Some(Ok(parcel)) => Poll::Ready(Ok(parcel)),
-            Some(Err(TryRecvError::Ended(reason))) => Poll::Ready(Err(RecvError(reason))),
-        }
-    }
-
-    /// A channel that has a token when messages may wait, and disconnects at the end.
-    pub(crate) fn ready(&self) -> &Receiver<()> {
-        self.token.get_or_init(|| {
-            let (sender, receiver) = crossbeam_channel::bounded(1);
-            let mut state = self.state.lock();
-            if !state.parcels.is_empty() {
-                // The channel is new, so it has room.
-                let _ = sender.try_send(());
-            }
-            if state.ended.is_none() {
-                state.token = Some(sender);
-            }
-            receiver
-        })
+    pub(crate) fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock()
     }
 
     pub(crate) fn lost(&self) -> u64 {
-        self.state.lock().lost
+        self.lost.load(Ordering::Relaxed)
     }
 
     pub(crate) fn ended(&self) -> Option<EndReason> {
-        self.state.lock().ended
+        self.ended.get().copied()
     }
 
-    fn wait(&self, state: &mut MutexGuard<'_, State>, left: Duration) {
-        state.waiting.threads += 1;
-        if left == Duration::MAX {
-            self.changed.wait(state);
-        } else {
-            self.changed.wait_for(state, left);
-        }
-        state.waiting.threads -= 1;
+    /// Notes the end, unless it has been noted. Called under the lock of the queue, when it takes
+    /// the tray away.
+    pub(crate) fn end(&self, reason: EndReason) {
+        let _ = self.ended.set(reason);
     }
 }
 
-impl State {
-    fn take(&mut self) -> Result<Parcel, TryRecvError> {
-        match (self.parcels.pop_front(), self.ended) {
-            (Some(parcel), _) => Ok(parcel),
-            (None, Some(reason)) => Err(TryRecvError::Ended(reason)),
-            (None, None) => Err(TryRecvError::Empty),
+impl Parcel {
+    fn into_parts(self) -> (UnackedKey, Held) {
+        (self.key, self.message.held)
+    }
+}
+
+impl Taken {
+    pub(crate) fn next(&mut self) -> Option<Parcel> {
+        let parcel = self.0.pop_front();
+        if self.0.is_empty() && self.0.capacity() > KEPT_PARCELS {
+            self.0 = VecDeque::new();
+        }
+        parcel
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes out everything, to be given back.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (UnackedKey, Held)> {
+        self.0.drain(..).map(Parcel::into_parts)
+    }
+
+    /// Takes up to so many.
+    pub(crate) fn take(&mut self, max: usize, into: &mut Vec<Parcel>) {
+        let count = self.0.len().min(max);
+        into.extend(self.0.drain(..count));
+    }
+}
+
+impl Tray {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, lag: Lag, receipt: Receipt) -> Self {
+        Self {
+            mailbox,
+            lag,
+            receipt,
+            parcels: VecDeque::new(),
+            waiting: Waiting::default(),
+            token: None,
+            is_urgent: false,
+        }
+    }
+
+    /// Puts a message in; the oldest comes back if it has to give way.
+    pub(crate) fn put(&mut self, parcel: Parcel) -> Option<Parcel> {
+        self.parcels.push_back(parcel);
+        match self.lag {
+            Lag::AtMost(most) if self.parcels.len() > most.max(1) as usize => {
+                self.mailbox.lost.fetch_add(1, Ordering::Relaxed);
+                self.parcels.pop_front()
+            }
+            Lag::AtMost(_) | Lag::Unbounded => None,
+        }
+    }
+
+    /// Takes the next message, and what is behind it as well if nobody waits for that.
+    pub(crate) fn take(&mut self, taken: &mut Taken) -> Option<Parcel> {
+        if self.receipt == Receipt::Hands && self.lag == Lag::Unbounded && !self.is_urgent {
+            debug_assert!(taken.0.is_empty(), "what is in the mailbox comes first");
+            std::mem::swap(&mut self.parcels, &mut taken.0);
+            taken.next()
+        } else {
+            self.next()
+        }
+    }
+
+    /// Takes the next message and nothing else.
+    pub(crate) fn next(&mut self) -> Option<Parcel> {
+        self.parcels.pop_front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parcels.is_empty()
+    }
+
+    /// Whoever waits for a message, after one was put in.
+    pub(crate) fn ring(&mut self) -> Option<Ring> {
+        (self.waiting.anyone() || self.token.is_some()).then(|| Ring {
+            mailbox: Arc::clone(&self.mailbox),
+            wakers: self.waiting.take_wakers(),
+            token: self.token.clone(),
+        })
+    }
+
+    /// What nobody has received, oldest first: what is in the mailbox, then what is in here.
+    pub(crate) fn unreceived(&mut self, taken: &mut Taken) -> Vec<(UnackedKey, Held)> {
+        taken.drain().chain(self.parcels.drain(..).map(Parcel::into_parts)).collect()
+    }
+
+    /// Tells all who wait that it has ended, and drops what is left. No lock may be held.
+    pub(crate) fn close(mut self) {
+        let taken = std::mem::take(&mut self.mailbox.taken().0);
+        self.mailbox.arrived.notify_all();
+        wake_all(self.waiting.take_wakers());
+        drop((taken, self.parcels));
+    }
+}
+
+impl Ring {
+    /// Runs other people's wakers, so no lock may be held.
+    pub(crate) fn ring(self) {
+        self.mailbox.arrived.notify_one();
+        wake_all(self.wakers);
+        if let Some(token) = self.token {
+            // A full token channel already says what this would.
+            let _ = token.try_send(());
         }
     }
 }

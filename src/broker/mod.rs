@@ -4,6 +4,7 @@
 //! Rust programs; the channel tier (`Connection`, `Channel`) is AMQP 0-9-1 method by method. Both
 //! are thin over queue cells, exchange cells and the publish path.
 
+mod acks;
 mod binding;
 mod bounds;
 mod broker_state;
@@ -40,6 +41,7 @@ mod publish_error;
 mod publisher;
 mod queue;
 mod queue_builder;
+mod receiving;
 mod refusal;
 mod reply;
 mod shield;

@@ -5,19 +5,19 @@ use std::sync::{Arc, Weak};
 use super::{
     cell::QueueCell,
     channel_state::ChannelState,
-    mailbox::{Mailbox, Parcel, Pushed},
+    mailbox::{Parcel, Ring, Tray},
 };
 use crate::{
     Name,
     broker::consumer::EndReason,
-    engine::queue::{AckMode, Credit, HandOver, UnackedKey},
+    engine::queue::{AckMode, Credit, HandOver},
 };
 
-/// The far end of one consumer.
-#[derive(Clone, Debug)]
+/// The near end of one consumer.
+#[derive(Debug)]
 pub(crate) enum Outlet {
     Channel(ChannelOutlet),
-    Mailbox(Arc<Mailbox>),
+    Mailbox(Tray),
 }
 
 /// A consumer of a channel.
@@ -33,29 +33,27 @@ pub(crate) struct ChannelOutlet {
 #[derive(Debug)]
 pub(crate) struct Delivered {
     pub(crate) wake: Option<Wake>,
-    /// An older hand-out that had to make room.
-    pub(crate) displaced: Option<UnackedKey>,
+    /// An older message that had to make room.
+    pub(crate) displaced: Option<Parcel>,
 }
 
 /// Someone to wake once no lock is held.
 #[derive(Debug)]
 pub(crate) enum Wake {
     Channel(Arc<ChannelState>),
-    Mailbox(Arc<Mailbox>),
+    Mailbox(Ring),
 }
 
 impl Outlet {
     /// Hands a message over. Called under the lock of the queue.
-    pub(crate) fn deliver(&self, hand_over: HandOver, cell: &Arc<QueueCell>) -> Delivered {
+    #[inline]
+    pub(crate) fn deliver(&mut self, hand_over: HandOver, cell: &Arc<QueueCell>) -> Delivered {
         let HandOver { key, message, .. } = hand_over;
         match self {
-            Self::Mailbox(mailbox) => {
+            Self::Mailbox(tray) => {
                 let key = key.expect("consumers of the handle tier settle what they receive");
-                let Pushed { wakes, displaced } = mailbox.push(Parcel { message, key });
-                Delivered {
-                    wake: wakes.then(|| Wake::Mailbox(Arc::clone(mailbox))),
-                    displaced: displaced.map(|parcel| parcel.key),
-                }
+                let displaced = tray.put(Parcel { message, key });
+                Delivered { wake: tray.ring().map(Wake::Mailbox), displaced }
             }
             Self::Channel(outlet) => {
                 let outstanding = key.map(|key| (Arc::clone(cell), key));
@@ -63,6 +61,14 @@ impl Outlet {
                 let wake = Some(Wake::Channel(Arc::clone(&outlet.channel)));
                 Delivered { wake, displaced: None }
             }
+        }
+    }
+
+    /// The tray of a consumer of the handle tier.
+    pub(crate) fn tray(&mut self) -> Option<&mut Tray> {
+        match self {
+            Self::Mailbox(tray) => Some(tray),
+            Self::Channel(_) => None,
         }
     }
 
@@ -74,14 +80,17 @@ impl Outlet {
         }
     }
 
-    /// Tells the consumer that its queue has ended it.
-    pub(crate) fn end(&self, reason: EndReason) {
+    /// Notes why its queue takes it off. Called under the lock of the queue.
+    pub(crate) fn note_end(&self, reason: EndReason) {
+        if let Self::Mailbox(tray) = self {
+            tray.mailbox.end(reason);
+        }
+    }
+
+    /// Tells the consumer that its queue has ended it. No lock may be held.
+    pub(crate) fn end(self) {
         match self {
-            Self::Mailbox(mailbox) => {
-                let unreceived = mailbox.end(reason);
-                mailbox.wake();
-                drop(unreceived);
-            }
+            Self::Mailbox(tray) => tray.close(),
             Self::Channel(outlet) => outlet.channel.cancelled_by_broker(&outlet.tag),
         }
     }
@@ -101,7 +110,7 @@ impl Wake {
     pub(crate) fn wake(self) {
         match self {
             Self::Channel(channel) => channel.wake(),
-            Self::Mailbox(mailbox) => mailbox.wake(),
+            Self::Mailbox(ring) => ring.ring(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::waiting::Waiting;
+use super::waiting::{Registered, Waiting, wake_all};
 use crate::{
     clock::HostDeadline,
     sync::{
@@ -39,9 +39,15 @@ impl Progress {
 
     /// A step is made. Runs other people's wakers, so no lock may be held.
     pub(crate) fn made(&self) {
-        if self.interested.load(Ordering::SeqCst) > 0 {
+        if self.is_awaited() {
             self.tell_all();
         }
+    }
+
+    /// Whether anyone waits, or is about to. What was changed under a lock before this is asked is
+    /// seen by those who announce themselves afterwards.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.interested.load(Ordering::SeqCst) > 0
     }
 
     /// Has everyone look again, also who is only about to wait: for what is not ordered with
@@ -55,9 +61,7 @@ impl Progress {
             wakers
         };
         self.changed.notify_all();
-        for waker in wakers {
-            waker.wake();
-        }
+        wake_all(wakers);
     }
 
     /// Starts to watch, before looking at what is waited for.
@@ -68,14 +72,15 @@ impl Progress {
 
     /// Has a task woken at the next step. To be called before looking at what is waited for.
     pub(crate) fn register(&self, waker: Waker) {
-        let _spare = {
+        let registered = {
             let mut state = self.state.lock();
-            let spare = state.waiting.register(waker);
-            if spare.is_none() {
+            let registered = state.waiting.register(waker);
+            if let Registered::Added = registered {
                 self.interested.fetch_add(1, Ordering::SeqCst);
             }
-            spare
+            registered
         };
+        drop(registered);
     }
 }
 

@@ -195,11 +195,7 @@ impl VhostState {
     pub(crate) fn check_room(&self, bytes: u64, found: &Found) -> Result<(), PublishReason> {
         let bytes = bytes.saturating_mul(found.queues.len() as u64);
         let is_taken = found.reply.as_ref().is_none_or(|reply| reply.has_room());
-        if is_taken && self.context.budget.has_room(bytes) {
-            Ok(())
-        } else {
-            Err(PublishReason::Full)
-        }
+        if is_taken && self.context.has_room(bytes) { Ok(()) } else { Err(PublishReason::Full) }
     }
 
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {

@@ -176,7 +176,7 @@ impl Publisher {
             return Poll::Ready(Err(PublishReason::Closed));
         }
         let context = &vhost.context;
-        if context.budget.has_room(1) {
+        if context.has_room(1) {
             return Poll::Ready(Ok(()));
         }
         context.room.register(cx.waker().clone());
@@ -184,7 +184,7 @@ impl Publisher {
         if !vhost.is_publishing() {
             return Poll::Ready(Err(PublishReason::Closed));
         }
-        if context.budget.has_room(1) { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if context.has_room(1) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Waits, at most so long, for the confirms of what was published so far, also where the

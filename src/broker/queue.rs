@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Entity, Error, Message, Name, Result,
     clock::HostDeadline,
-    engine::queue::{AckMode, DeleteConditions, Held},
+    engine::queue::{AckMode, Custody, DeleteConditions, Held},
 };
 
 /// A handle to a queue: a cheap clone, which nothing but using it looks up.
@@ -132,7 +132,7 @@ impl Queue {
             return self.send_to_further_keys(checked);
         }
         let name = &self.cell.name;
-        if !vhost.context.budget.has_room(checked.byte_size("", name)) {
+        if !vhost.context.has_room(checked.byte_size("", name)) {
             return Err(checked.refuse(PublishReason::Full));
         }
         let held = Held::Resident(Arc::new(checked.into_envelope(Name::default(), name.clone())));
@@ -147,7 +147,7 @@ impl Queue {
     /// `NotFound` if the queue is deleted; `Closed`.
     pub fn get(&self) -> Result<Option<Delivery>> {
         self.vhost.state().check_open()?;
-        let got = self.cell.get(AckMode::Manual);
+        let got = self.cell.get(AckMode::Manual, Custody::Holder);
         let Some((message, Some(key), _)) = got else {
             return if self.cell.is_deleted() { Err(self.not_found()) } else { Ok(None) };
         };

@@ -125,7 +125,7 @@ impl Transaction {
         let vhost = self.vhost.state();
         let error = if !vhost.is_publishing() {
             Error::closed()
-        } else if !vhost.context.budget.has_room(self.bytes) {
+        } else if !vhost.context.has_room(self.bytes) {
             Error::plain(ErrorKind::Full { limit: "memory_bytes" })
         } else {
             self.apply();

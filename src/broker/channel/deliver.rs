@@ -7,6 +7,7 @@ use crate::{
     DirectReplyFault, Entity, Error, ErrorKind, Name, Result,
     broker::{
         bounds,
+        cell::Succession,
         channel_state::{self, ChannelConsumer},
         connection_state,
         event::{Delivered, DeliveryTag},
@@ -17,7 +18,7 @@ use crate::{
     },
     engine::{
         definition::ConsumerArguments,
-        queue::{AckMode, ConsumerTerms, Settlement, Sharing},
+        queue::{AckMode, ConsumerTerms, Custody, Settlement, Sharing},
     },
 };
 
@@ -73,6 +74,7 @@ impl Channel {
                 .map_err(|invalid| refusal::consumer_argument(&cell.name, invalid, &vhost.name))?;
             let terms = ConsumerTerms {
                 mode: ack_mode(of.auto_ack),
+                custody: Custody::Queue,
                 sharing: if of.exclusive { Sharing::Exclusive } else { Sharing::Shared },
                 priority: arguments.priority,
                 prefetch: self.memory.lock().prefetch,
@@ -88,7 +90,7 @@ impl Channel {
                 is_noted = self.state.add_consumer(&tag, ChannelConsumer { cell: noted, id });
             };
             let id = cell
-                .consume(terms, outlet, started)
+                .consume(terms, outlet, Succession::Beside, started)
                 .map_err(|refused| refusal::consume(refused, &cell, vhost))?;
             // Another thread has begun to use the tag meanwhile.
             if !is_noted {
@@ -132,7 +134,8 @@ impl Channel {
         self.run(|| {
             self.vhost().check_open()?;
             let cell = self.queue(of.queue)?;
-            let Some((message, key, ready)) = cell.get(ack_mode(of.auto_ack)) else {
+            let Some((message, key, ready)) = cell.get(ack_mode(of.auto_ack), Custody::Queue)
+            else {
                 return Ok(None);
             };
             let outstanding = key.map(|key| (Arc::clone(&cell), key));

@@ -69,6 +69,7 @@ impl Channel {
     pub fn tx_commit(&self) -> Result<()> {
         self.run(|| {
             let vhost = self.vhost();
+            vhost.context.backlog.tell();
             let TxBuffer { publishes, settlements } = self.state.take_tx(|buffer| {
                 let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
                 let has_room = vhost.context.budget.has_room(bytes);

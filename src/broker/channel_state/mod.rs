@@ -22,7 +22,7 @@ use super::{
     event::{ChannelId, Delivered, DeliveryTag, Event, Returned},
     outbox::Outbox,
     tx::TxBuffer,
-    waiting::Waiting,
+    waiting::{Registered, Waiting, wake_all},
 };
 use crate::{
     Error, Name, ReplyCode, Result,
@@ -180,7 +180,7 @@ impl ChannelState {
         // A closed channel delivers nothing any more; what it has under a tag goes back.
         if state.life.is_open() {
             let consumer_tag = Some(tag.clone());
-            let delivered = delivered(&message.held, message.redelivered, delivery_tag);
+            let delivered = delivered(&message.held, message.is_redelivered(), delivery_tag);
             state.outbox.deliver(Delivered { consumer_tag, ..delivered });
         }
     }
@@ -216,9 +216,7 @@ impl ChannelState {
         if threads > 0 {
             self.changed.notify_all();
         }
-        for waker in wakers {
-            waker.wake();
-        }
+        wake_all(wakers);
         self.signal.wake();
     }
 
@@ -483,7 +481,7 @@ impl ChannelState {
             let mut state = self.state.lock();
             let (event, resumed) = state.take_event();
             if event.is_some() || !state.life.is_open() {
-                (Some((event, resumed)), Some(waker))
+                (Some((event, resumed)), Registered::Spare(waker))
             } else {
                 (None, state.waiting.register(waker))
             }

@@ -92,7 +92,7 @@ impl ChannelState {
         };
         Delivered {
             message_count: Some(u32::try_from(ready).unwrap_or(u32::MAX)),
-            ..delivered(&message.held, message.redelivered, delivery_tag)
+            ..delivered(&message.held, message.is_redelivered(), delivery_tag)
         }
     }
 

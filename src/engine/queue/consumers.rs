@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 
 use slab::Slab;
 
+use super::unacked::Newest;
+
 /// Credit that several consumers share, and that a queue cannot see: the prefetch window of a
 /// channel, the room in its outbox.
 pub(crate) trait Credit {
@@ -28,6 +30,25 @@ pub(crate) enum AckMode {
     Manual,
 }
 
+impl AckMode {
+    /// Who has a message that is delivered in this mode: nobody brings back what is settled.
+    pub(super) fn custody(self, asked: Custody) -> Custody {
+        match self {
+            Self::Auto => Custody::Holder,
+            Self::Manual => asked,
+        }
+    }
+}
+
+/// Who has a message while it is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Custody {
+    /// Whoever received it, who brings it along when it goes back.
+    Holder,
+    /// The queue keeps it too: whoever received it settles by number.
+    Queue,
+}
+
 /// Whether others may consume beside a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
@@ -39,6 +60,7 @@ pub(crate) enum Sharing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConsumerTerms {
     pub(crate) mode: AckMode,
+    pub(crate) custody: Custody,
     pub(crate) sharing: Sharing,
     /// Higher is served first.
     pub(crate) priority: i32,
@@ -63,6 +85,8 @@ struct Consumer<C> {
     serial: u64,
     /// Invariant: what the queue has handed it and was not settled; at most `terms.prefetch`.
     unacked: u32,
+    /// Where the chain of its hand-outs ends.
+    newest: Newest,
     standing: Standing,
     credit: C,
 }
@@ -82,8 +106,17 @@ enum Standing {
 
 impl<C> Consumer<C> {
     fn has_room(&self) -> bool {
-        self.terms.prefetch.is_none_or(|prefetch| self.unacked < prefetch)
+        let is_bounded = self.terms.mode == AckMode::Manual;
+        self.terms.prefetch.is_none_or(|prefetch| !is_bounded || self.unacked < prefetch)
     }
+}
+
+/// Whose turn it is, and how that consumer takes a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    pub(crate) consumer: ConsumerId,
+    pub(crate) mode: AckMode,
+    pub(crate) custody: Custody,
 }
 
 /// The consumers of equal priority that may have credit, next turn first.
@@ -100,6 +133,8 @@ pub(crate) struct Consumers<C> {
     next_serial: u64,
     /// How often a consumer was parked.
     parkings: u64,
+    /// Invariant: how many consumers have as much as their own prefetch allows.
+    full: usize,
     /// Invariant: descending priorities, each once.
     round: Vec<Level>,
     exclusive: Option<ConsumerId>,
@@ -119,6 +154,7 @@ impl<C: Credit> Consumers<C> {
             slots: Slab::new(),
             next_serial: 0,
             parkings: 0,
+            full: 0,
             round: Vec::new(),
             exclusive: None,
             selection: Selection::All,
@@ -150,7 +186,14 @@ impl<C: Credit> Consumers<C> {
         }
         let serial = self.next_serial;
         self.next_serial += 1;
-        let consumer = Consumer { terms, serial, unacked: 0, standing: Standing::Standby, credit };
+        let consumer = Consumer {
+            terms,
+            serial,
+            unacked: 0,
+            newest: Newest::NOTHING,
+            standing: Standing::Standby,
+            credit,
+        };
         let slot = u32::try_from(self.slots.insert(consumer)).expect("fewer than 2^32 consumers");
         let id = ConsumerId { slot, serial };
         if asks_exclusive {
@@ -172,6 +215,7 @@ impl<C: Credit> Consumers<C> {
         self.get(id)?;
         self.leave_round(id.slot);
         let consumer = self.slots.remove(id.slot as usize);
+        self.full -= usize::from(!consumer.has_room());
         if self.exclusive == Some(id) {
             self.exclusive = None;
         }
@@ -189,6 +233,7 @@ impl<C: Credit> Consumers<C> {
     /// Takes all consumers off the queue, oldest first.
     pub(crate) fn remove_all(&mut self) -> Vec<C> {
         self.round.clear();
+        self.full = 0;
         self.exclusive = None;
         if let Selection::SingleActive(active) = &mut self.selection {
             *active = None;
@@ -200,7 +245,7 @@ impl<C: Credit> Consumers<C> {
 
     /// Finds the consumer whose turn it is among those with credit, takes that credit, and ends
     /// the turn.
-    pub(crate) fn next(&mut self) -> Option<(ConsumerId, AckMode)> {
+    pub(crate) fn next(&mut self) -> Option<Turn> {
         for level in &mut self.round {
             while let Some(slot) = level.turns.pop_front() {
                 let consumer = self
@@ -208,14 +253,17 @@ impl<C: Credit> Consumers<C> {
                     .get_mut(slot as usize)
                     .expect("the round names registered consumers");
                 let mode = consumer.terms.mode;
-                if mode == AckMode::Manual && !consumer.has_room() {
+                if !consumer.has_room() {
                     consumer.standing = Standing::Full;
                 } else if consumer.credit.try_take(mode) {
                     level.turns.push_back(slot);
                     if mode == AckMode::Manual {
                         consumer.unacked += 1;
+                        self.full += usize::from(!consumer.has_room());
                     }
-                    return Some((ConsumerId { slot, serial: consumer.serial }, mode));
+                    let custody = consumer.terms.custody;
+                    let consumer = ConsumerId { slot, serial: consumer.serial };
+                    return Some(Turn { consumer, mode, custody });
                 } else {
                     consumer.standing = Standing::NoCredit(self.parkings);
                     self.parkings += 1;
@@ -231,6 +279,7 @@ impl<C: Credit> Consumers<C> {
         if consumer.serial != id.serial {
             return;
         }
+        self.full -= usize::from(!consumer.has_room());
         consumer.unacked -= 1;
         if consumer.standing == Standing::Full {
             self.join_round(id.slot);
@@ -253,8 +302,29 @@ impl<C: Credit> Consumers<C> {
         }
     }
 
-    pub(crate) fn credit(&self, id: ConsumerId) -> Option<&C> {
-        self.get(id).map(|consumer| &consumer.credit)
+    /// Whether a consumer has as much as its own prefetch allows.
+    pub(crate) fn anyone_is_full(&self) -> bool {
+        self.full > 0
+    }
+
+    pub(crate) fn credit(&mut self, id: ConsumerId) -> Option<&mut C> {
+        self.get_mut(id).map(|consumer| &mut consumer.credit)
+    }
+
+    /// The end of the chain of its hand-outs.
+    pub(crate) fn newest(&mut self, id: ConsumerId) -> Option<&mut Newest> {
+        self.get_mut(id).map(|consumer| &mut consumer.newest)
+    }
+
+    /// All of them, oldest first.
+    pub(crate) fn ids(&self) -> Vec<ConsumerId> {
+        let id = |(slot, consumer): (usize, &Consumer<C>)| ConsumerId {
+            slot: u32::try_from(slot).expect("fewer than 2^32 consumers"),
+            serial: consumer.serial,
+        };
+        let mut ids: Vec<_> = self.slots.iter().map(id).collect();
+        ids.sort_unstable_by_key(|id| id.serial);
+        ids
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -273,7 +343,7 @@ impl<C: Credit> Consumers<C> {
 
     /// Checks everything that this type promises itself, given the true number of hand-outs.
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn check_invariants(&self, unacked_of: impl Fn(ConsumerId) -> usize) {
+    pub(crate) fn check_invariants(&self, unacked_of: impl Fn(ConsumerId, Newest) -> usize) {
         assert!(self.round.is_sorted_by(|a, b| a.priority > b.priority), "priorities descend");
         for (slot, consumer) in &self.slots {
             let id = ConsumerId {
@@ -290,7 +360,8 @@ impl<C: Credit> Consumers<C> {
             assert_eq!(turns, usize::from(in_round), "{id:?} has the turns it believes");
             let has_waited = consumer.standing == Standing::Full;
             assert!(!(has_waited && consumer.has_room()), "{id:?} joins as soon as it has room");
-            assert_eq!(consumer.unacked as usize, unacked_of(id), "{id:?} counts its hand-outs");
+            let unacked = unacked_of(id, consumer.newest);
+            assert_eq!(consumer.unacked as usize, unacked, "{id:?} counts its hand-outs");
             let within = consumer.terms.prefetch.is_none_or(|most| consumer.unacked <= most);
             assert!(within, "{id:?} is within its prefetch");
             if let Selection::SingleActive(active) = self.selection {
@@ -300,6 +371,8 @@ impl<C: Credit> Consumers<C> {
                 assert_ne!(consumer.standing, Standing::Standby, "everyone takes part");
             }
         }
+        let full = self.slots.iter().filter(|(_, consumer)| !consumer.has_room()).count();
+        assert_eq!(self.full, full, "how many are full");
         let turns: usize = self.round.iter().map(|level| level.turns.len()).sum();
         let standings = self.slots.iter().map(|(_, consumer)| consumer.standing);
         let in_round = standings.filter(|standing| *standing == Standing::InRound).count();
@@ -311,6 +384,10 @@ impl<C: Credit> Consumers<C> {
 
     fn get(&self, id: ConsumerId) -> Option<&Consumer<C>> {
         self.slots.get(id.slot as usize).filter(|consumer| consumer.serial == id.serial)
+    }
+
+    fn get_mut(&mut self, id: ConsumerId) -> Option<&mut Consumer<C>> {
+        self.slots.get_mut(id.slot as usize).filter(|consumer| consumer.serial == id.serial)
     }
 
     fn join_round(&mut self, slot: u32) {

@@ -6,8 +6,8 @@
 //! other queues, the topology, and the destructors of bodies, which are the user's code.
 
 use super::{
-    consumers::ConsumerId,
-    entry::{Entry, Held},
+    consumers::{ConsumerId, Custody},
+    entry::{Entry, Held, Past, Stamp},
     unacked::UnackedKey,
 };
 use crate::engine::ids::Seq;
@@ -22,17 +22,31 @@ pub(crate) struct HandOver {
 }
 
 /// A message as the one who receives it sees it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Handed {
     pub(crate) held: Held,
-    pub(crate) redelivered: bool,
-    /// How many times it was received before and given back.
-    pub(crate) returns: u32,
+    past: Past,
 }
 
 impl Handed {
-    pub(super) fn of(entry: &Entry) -> Self {
-        Self { held: entry.held.clone(), redelivered: entry.redelivered, returns: entry.returns }
+    /// Takes a message out of the queue, and says what stays there of it.
+    pub(super) fn out_of(entry: Entry, custody: Custody) -> (Self, Stamp, Option<Held>) {
+        let Entry { stamp, held } = entry;
+        let kept = match custody {
+            Custody::Holder => None,
+            Custody::Queue => Some(held.clone()),
+        };
+        (Self { held, past: stamp.past }, stamp, kept)
+    }
+
+    /// Whether it was handed out before, seen or not.
+    pub(crate) fn is_redelivered(&self) -> bool {
+        self.past.is_redelivered()
+    }
+
+    /// How many times it was received before and given back.
+    pub(crate) fn returns(&self) -> u32 {
+        self.past.returns()
     }
 }
 

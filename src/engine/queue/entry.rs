@@ -4,17 +4,29 @@ use std::sync::Arc;
 
 use crate::{engine::ids::Seq, message::Envelope};
 
-/// A message in its queue, whether it waits or is handed out.
+/// A message that waits in its queue. Small, since a backlog consists of these.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// Its place in the total order of the queue.
-    pub(crate) seq: Seq,
-    /// How many times a consumer received it and gave it back.
-    pub(crate) returns: u32,
-    /// Whether it was handed out before, seen or not.
-    pub(crate) redelivered: bool,
+    pub(crate) stamp: Stamp,
     pub(crate) held: Held,
 }
+
+/// What a queue knows of a message, whoever has the message itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    /// Its place in the total order of the queue.
+    pub(crate) seq: Seq,
+    pub(crate) past: Past,
+    /// What it counts for; 4 GiB and everything beyond count the same.
+    bytes: u32,
+}
+
+/// What has become of a message before, in one word.
+///
+/// The lowest bit says whether it was handed out, seen or not; the others count how many times a
+/// consumer received it and gave it back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Past(u32);
 
 /// Where the message itself is.
 ///
@@ -26,11 +38,64 @@ pub(crate) enum Held {
     Resident(Arc<Envelope>),
 }
 
+impl Entry {
+    /// A message that comes into the queue.
+    pub(crate) fn fresh(seq: Seq, held: Held) -> Self {
+        let bytes = u32::try_from(held.byte_size()).unwrap_or(u32::MAX);
+        Self { stamp: Stamp { seq, past: Past::default(), bytes }, held }
+    }
+}
+
+impl Stamp {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.into()
+    }
+}
+
+impl Past {
+    /// It was handed out, and nobody looked at it.
+    #[must_use]
+    pub(crate) fn unseen(self) -> Self {
+        Self(self.0 | 1)
+    }
+
+    /// It was received, and given back.
+    #[must_use]
+    pub(crate) fn returned(self) -> Self {
+        Self(self.0.checked_add(2).unwrap_or(self.0) | 1)
+    }
+
+    pub(crate) fn is_redelivered(self) -> bool {
+        self.0 & 1 > 0
+    }
+
+    pub(crate) fn returns(self) -> u32 {
+        self.0 >> 1
+    }
+}
+
 impl Held {
     /// The bytes that this message counts for: body, properties and names.
     pub(crate) fn byte_size(&self) -> u64 {
         match self {
             Self::Resident(envelope) => envelope.byte_size(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn returns_are_counted_beside_the_flag() {
+        let fresh = Past::default();
+        assert_eq!((fresh.is_redelivered(), fresh.returns()), (false, 0));
+        let unseen = fresh.unseen();
+        assert_eq!((unseen.is_redelivered(), unseen.returns()), (true, 0));
+        let twice = fresh.returned().unseen().returned();
+        assert_eq!((twice.is_redelivered(), twice.returns()), (true, 2));
+        let most = Past(u32::MAX).returned();
+        assert_eq!((most.is_redelivered(), most.returns()), (true, u32::MAX >> 1));
     }
 }

@@ -21,16 +21,18 @@ mod unacked;
 
 use std::time::Duration;
 
-pub(crate) use consumers::{AckMode, ConsumerId, ConsumerTerms, Credit, InExclusiveUse, Sharing};
+pub(crate) use consumers::{
+    AckMode, ConsumerId, ConsumerTerms, Credit, Custody, InExclusiveUse, Sharing,
+};
 pub(crate) use counts::Counts;
 pub(crate) use effect::{Effects, HandOver, Handed, Outward, Staging};
 pub(crate) use entry::Held;
 pub(crate) use unacked::UnackedKey;
 
 use self::{
-    consumers::Consumers,
+    consumers::{Consumers, Turn},
     effect::Staged,
-    entry::Entry,
+    entry::{Entry, Stamp},
     idle::Idle,
     ready::Ready,
     unacked::{HandOut, Unacked},
@@ -78,8 +80,15 @@ pub(crate) struct Remains<C> {
     pub(crate) ready: u64,
     /// Its consumers, oldest first.
     pub(crate) consumers: Vec<C>,
-    /// Dropped where no lock is held.
-    _messages: (Ready, Unacked),
+    messages: (Ready, Unacked),
+}
+
+impl<C> Remains<C> {
+    /// What it held, to be dropped one by one where no lock is held.
+    pub(crate) fn into_messages(self) -> impl Iterator<Item = Held> {
+        let (ready, unacked) = self.messages;
+        ready.into_messages().chain(unacked.into_messages())
+    }
 }
 
 /// The queue has been deleted. The message comes back.
@@ -152,47 +161,58 @@ impl<C: Credit> QueueCore<C> {
         }
         let seq = Seq(self.next_seq);
         self.next_seq += 1;
-        self.bytes += held.byte_size();
+        let entry = Entry::fresh(seq, held);
+        self.bytes += entry.stamp.bytes();
         self.counts.enqueued += 1;
         effects.stage(Staged::Enqueued(seq));
-        let entry = Entry { seq, returns: 0, redelivered: false, held };
         if self.ready.is_empty()
-            && let Some((consumer, mode)) = self.consumers.next()
+            && let Some(turn) = self.consumers.next()
         {
-            self.hand_over(entry, consumer, mode, effects);
+            self.hand_over(entry, turn, effects);
         } else {
             self.ready.push(entry);
         }
         Ok(())
     }
 
+    /// Whether an [`enqueue`](Self::enqueue) comes out differently if settlements that have been
+    /// made and not told are told before it. While messages wait it does not: they are handed out
+    /// in the same order, before or after one more has joined them.
+    pub(crate) fn depends_on_settlements(&self) -> bool {
+        self.ready.is_empty() && self.consumers.anyone_is_full()
+    }
+
     /// Ends hand-outs, in this order, and then hands out what that made room for. A key whose
     /// hand-out has ended already is passed over; the answer counts the others.
+    ///
+    /// What goes back has to be in the custody of the queue; see [`give_back`](Self::give_back).
     pub(crate) fn settle(
         &mut self,
         keys: &[UnackedKey],
         settlement: Settlement,
         effects: &mut Effects,
     ) -> usize {
-        let mut settled = 0;
-        for key in keys {
-            if let Some(handed) = self.unacked.remove(*key) {
-                self.end(handed, settlement, effects);
-                settled += 1;
-            }
-        }
+        let settled = keys.iter().filter(|key| self.end(**key, None, settlement, effects)).count();
         self.dispatch(effects);
         settled
     }
 
-    /// Accepts a hand-out and all earlier ones of the same consumer.
-    pub(crate) fn accept_through(
+    /// Like [`settle`](Self::settle), for hand-outs whose holders have the messages.
+    pub(crate) fn give_back(
         &mut self,
-        last: UnackedKey,
-        consumer: ConsumerId,
+        handed: impl IntoIterator<Item = (UnackedKey, Held)>,
+        settlement: Settlement,
         effects: &mut Effects,
-    ) -> usize {
-        let keys = self.unacked.through(last, consumer);
+    ) {
+        for (key, held) in handed {
+            self.end(key, Some(held), settlement, effects);
+        }
+        self.dispatch(effects);
+    }
+
+    /// Accepts a hand-out and all earlier ones of the same consumer.
+    pub(crate) fn accept_through(&mut self, last: UnackedKey, effects: &mut Effects) -> usize {
+        let keys = self.unacked.through(last);
         self.settle(&keys, Settlement::Accept, effects)
     }
 
@@ -200,20 +220,20 @@ impl<C: Credit> QueueCore<C> {
     pub(crate) fn get(
         &mut self,
         mode: AckMode,
+        custody: Custody,
         now: Moment,
         effects: &mut Effects,
     ) -> Option<(Handed, Option<UnackedKey>)> {
         self.touch(now);
         let entry = self.ready.pop()?;
-        let handed = Handed::of(&entry);
+        let (handed, stamp, kept) = Handed::out_of(entry, mode.custody(custody));
         let key = match mode {
             AckMode::Auto => {
-                self.leave(&entry, effects);
+                self.leave(stamp, effects);
                 self.counts.auto_acked += 1;
-                effects.freed.push(entry.held);
                 None
             }
-            AckMode::Manual => Some(self.unacked.insert(entry, None)),
+            AckMode::Manual => Some(self.unacked.insert_got(stamp, kept)),
         };
         Some((handed, key))
     }
@@ -257,9 +277,9 @@ impl<C: Credit> QueueCore<C> {
     /// Hands out what is ready, as far as there is credit.
     pub(crate) fn dispatch(&mut self, effects: &mut Effects) {
         while !self.ready.is_empty() {
-            let Some((consumer, mode)) = self.consumers.next() else { break };
+            let Some(turn) = self.consumers.next() else { break };
             let entry = self.ready.pop().expect("it is not empty");
-            self.hand_over(entry, consumer, mode, effects);
+            self.hand_over(entry, turn, effects);
         }
     }
 
@@ -267,7 +287,7 @@ impl<C: Credit> QueueCore<C> {
     pub(crate) fn purge(&mut self, effects: &mut Effects) -> u64 {
         let mut purged = 0;
         while let Some(entry) = self.ready.pop() {
-            self.leave(&entry, effects);
+            self.leave(entry.stamp, effects);
             effects.freed.push(entry.held);
             purged += 1;
         }
@@ -294,7 +314,7 @@ impl<C: Credit> QueueCore<C> {
         self.bytes = 0;
         self.options = None;
         let messages = (std::mem::take(&mut self.ready), std::mem::take(&mut self.unacked));
-        Ok(Remains { ready, consumers: self.consumers.remove_all(), _messages: messages })
+        Ok(Remains { ready, consumers: self.consumers.remove_all(), messages })
     }
 
     /// Someone uses the queue, which puts off its expiry.
@@ -320,8 +340,13 @@ impl<C: Credit> QueueCore<C> {
         self.life == Life::Deleted
     }
 
-    pub(crate) fn credit(&self, consumer: ConsumerId) -> Option<&C> {
+    pub(crate) fn credit(&mut self, consumer: ConsumerId) -> Option<&mut C> {
         self.consumers.credit(consumer)
+    }
+
+    /// Its consumers, oldest first.
+    pub(crate) fn consumer_ids(&self) -> Vec<ConsumerId> {
+        self.consumers.ids()
     }
 
     pub(crate) fn ready_messages(&self) -> u64 {
@@ -349,8 +374,9 @@ impl<C: Credit> QueueCore<C> {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn check_invariants(&self) {
         self.ready.check_invariants();
-        self.consumers.check_invariants(|id| {
-            self.unacked.iter().filter(|(_, handed)| handed.consumer == Some(id)).count()
+        self.consumers.check_invariants(|id, newest| {
+            self.unacked.check_chain(id, newest);
+            self.unacked.iter().filter(|handed| handed.consumer == Some(id)).count()
         });
         let held = self.ready_messages() + self.unacked_messages();
         assert_eq!(
@@ -359,68 +385,76 @@ impl<C: Credit> QueueCore<C> {
             "conservation: {:?}",
             self.counts
         );
-        let ready = self.ready.iter().map(|entry| entry.held.byte_size());
-        let unacked = self.unacked.iter().map(|(_, handed)| handed.entry.held.byte_size());
+        let ready = self.ready.iter().map(|entry| entry.stamp.bytes());
+        let unacked = self.unacked.iter().map(|handed| handed.stamp.bytes());
         assert_eq!(self.bytes, ready.sum::<u64>() + unacked.sum::<u64>(), "bytes held");
         if !self.ready.is_empty() {
             assert!(self.consumers.all_parked(), "nobody with credit is kept waiting");
         }
     }
 
-    fn hand_over(
-        &mut self,
-        entry: Entry,
-        consumer: ConsumerId,
-        mode: AckMode,
-        effects: &mut Effects,
-    ) {
-        let message = Handed::of(&entry);
+    fn hand_over(&mut self, entry: Entry, turn: Turn, effects: &mut Effects) {
+        let Turn { consumer, mode, custody } = turn;
+        let (message, stamp, kept) = Handed::out_of(entry, mode.custody(custody));
         let key = match mode {
             AckMode::Auto => {
-                self.leave(&entry, effects);
+                self.leave(stamp, effects);
                 self.counts.auto_acked += 1;
                 None
             }
-            AckMode::Manual => Some(self.unacked.insert(entry, Some(consumer))),
+            AckMode::Manual => {
+                let newest = self.consumers.newest(consumer).expect("it is this one's turn");
+                Some(self.unacked.push(stamp, kept, consumer, newest))
+            }
         };
         effects.hand_overs.push(HandOver { consumer, key, message });
     }
 
-    fn end(&mut self, handed: HandOut, settlement: Settlement, effects: &mut Effects) {
-        let HandOut { mut entry, consumer, .. } = handed;
+    /// Ends one hand-out, with the message if its holder has it. `false` if it has ended before.
+    fn end(
+        &mut self,
+        key: UnackedKey,
+        returned: Option<Held>,
+        settlement: Settlement,
+        effects: &mut Effects,
+    ) -> bool {
+        let consumers = &mut self.consumers;
+        let Some(handed) = self.unacked.remove(key, |of| consumers.newest(of)) else {
+            effects.freed.extend(returned);
+            return false;
+        };
+        let HandOut { mut stamp, held, consumer, .. } = handed;
+        let held = returned.or(held);
         match settlement {
             Settlement::Accept => self.counts.acked += 1,
             Settlement::AcceptOnReceipt => self.counts.auto_acked += 1,
             Settlement::Drop => self.counts.dropped += 1,
             Settlement::Reject => self.counts.rejected += 1,
-            Settlement::Requeue | Settlement::ReturnUnseen => {}
+            Settlement::Requeue => stamp.past = stamp.past.returned(),
+            Settlement::ReturnUnseen => stamp.past = stamp.past.unseen(),
         }
         match settlement {
             Settlement::Accept
             | Settlement::AcceptOnReceipt
             | Settlement::Drop
             | Settlement::Reject => {
-                self.leave(&entry, effects);
-                effects.freed.push(entry.held);
+                self.leave(stamp, effects);
+                effects.freed.extend(held);
             }
-            Settlement::Requeue => {
-                entry.redelivered = true;
-                entry.returns = entry.returns.saturating_add(1);
-                self.ready.put_back(entry);
-            }
-            Settlement::ReturnUnseen => {
-                entry.redelivered = true;
-                self.ready.put_back(entry);
+            Settlement::Requeue | Settlement::ReturnUnseen => {
+                let held = held.expect("what goes back is brought along or was kept");
+                self.ready.put_back(Entry { stamp, held });
             }
         }
         if let Some(consumer) = consumer {
             self.consumers.settled(consumer);
         }
+        true
     }
 
     /// The message is gone for good.
-    fn leave(&mut self, entry: &Entry, effects: &mut Effects) {
-        self.bytes -= entry.held.byte_size();
-        effects.stage(Staged::Settled(entry.seq));
+    fn leave(&mut self, stamp: Stamp, effects: &mut Effects) {
+        self.bytes -= stamp.bytes();
+        effects.stage(Staged::Settled(stamp.seq));
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::entry::Entry;
+use super::entry::{Entry, Held};
 use crate::engine::ids::Seq;
 
 /// Room for so many entries is kept when a ring has run empty; what a backlog needed beyond that
@@ -25,13 +25,16 @@ pub(crate) struct Ready {
 impl Ready {
     /// Adds a message that was never handed out. Its sequence number is the highest so far.
     pub(crate) fn push(&mut self, entry: Entry) {
-        debug_assert!(self.fresh.back().is_none_or(|last| last.seq < entry.seq), "fresh ascends");
+        debug_assert!(
+            self.fresh.back().is_none_or(|last| last.stamp.seq < entry.stamp.seq),
+            "fresh ascends"
+        );
         self.fresh.push_back(entry);
     }
 
     /// Puts a message back to its original place.
     pub(crate) fn put_back(&mut self, entry: Entry) {
-        let former = self.returned.insert(entry.seq, entry);
+        let former = self.returned.insert(entry.stamp.seq, entry);
         debug_assert!(former.is_none(), "a sequence number is in the queue once");
     }
 
@@ -45,6 +48,11 @@ impl Ready {
             self.fresh.shrink_to(KEPT_ENTRIES);
         }
         entry
+    }
+
+    /// All messages, in no particular order.
+    pub(crate) fn into_messages(self) -> impl Iterator<Item = Held> {
+        self.returned.into_values().chain(self.fresh).map(|entry| entry.held)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -63,10 +71,13 @@ impl Ready {
 
     #[cfg(any(test, fuzzing))]
     pub(crate) fn check_invariants(&self) {
-        assert!(self.fresh.iter().is_sorted_by(|a, b| a.seq < b.seq), "the ring ascends");
+        assert!(
+            self.fresh.iter().is_sorted_by(|a, b| a.stamp.seq < b.stamp.seq),
+            "the ring ascends"
+        );
         for (seq, entry) in &self.returned {
-            assert_eq!(*seq, entry.seq, "a returned entry is filed under its own number");
-            let twice = self.fresh.binary_search_by_key(seq, |entry| entry.seq).is_ok();
+            assert_eq!(*seq, entry.stamp.seq, "a returned entry is filed under its own number");
+            let twice = self.fresh.binary_search_by_key(seq, |entry| entry.stamp.seq).is_ok();
             assert!(!twice, "{seq:?} is in both parts");
         }
     }
@@ -74,7 +85,7 @@ impl Ready {
     #[cold]
     fn returned_is_older(&self) -> bool {
         match (self.returned.first_key_value(), self.fresh.front()) {
-            (Some((seq, _)), Some(fresh)) => *seq < fresh.seq,
+            (Some((seq, _)), Some(fresh)) => *seq < fresh.stamp.seq,
             (Some(_), None) => true,
             (None, _) => false,
         }

@@ -1,8 +1,17 @@
 //! The messages that are handed out and not settled.
+//!
+//! Those of one consumer are linked in the order in which it got them, so that accepting one and
+//! all earlier ones looks at no others.
 
 use slab::Slab;
 
-use super::{consumers::ConsumerId, entry::Entry};
+use super::{
+    consumers::ConsumerId,
+    entry::{Held, Stamp},
+};
+
+/// No hand-out: where a chain ends.
+const NONE: u32 = u32::MAX;
 
 /// Names one hand-out of one message. Invariant: `serial` is never used twice in a queue, so that
 /// a key outlived by its hand-out never settles a later one that got the same slot.
@@ -16,11 +25,20 @@ pub(crate) struct UnackedKey {
 /// One message that is handed out.
 #[derive(Debug)]
 pub(crate) struct HandOut {
-    pub(crate) entry: Entry,
-    serial: u64,
+    pub(crate) stamp: Stamp,
+    /// The message, unless whoever has it in hand keeps it.
+    pub(crate) held: Option<Held>,
     /// To whom; `None` for one that was got rather than pushed.
     pub(crate) consumer: Option<ConsumerId>,
+    serial: u64,
+    /// The slots of the neighbours in the chain of the consumer's hand-outs.
+    older: u32,
+    newer: u32,
 }
+
+/// The end of the chain of one consumer: its newest hand-out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Newest(u32);
 
 /// What is handed out, by key.
 #[derive(Debug, Default)]
@@ -29,33 +47,71 @@ pub(crate) struct Unacked {
     next_serial: u64,
 }
 
+impl Newest {
+    /// Of a consumer that has nothing.
+    pub(crate) const NOTHING: Self = Self(NONE);
+}
+
 impl Unacked {
-    /// Notes a message as handed out.
-    pub(crate) fn insert(&mut self, entry: Entry, consumer: Option<ConsumerId>) -> UnackedKey {
-        let serial = self.next_serial;
-        self.next_serial += 1;
-        let slot = self.slots.insert(HandOut { entry, serial, consumer });
-        UnackedKey { slot: u32::try_from(slot).expect("fewer than 2^32 messages"), serial }
-    }
-
-    /// Ends a hand-out; `None` if it has ended before.
-    pub(crate) fn remove(&mut self, key: UnackedKey) -> Option<HandOut> {
-        let slot = key.slot as usize;
-        match self.slots.get(slot) {
-            Some(handed) if handed.serial == key.serial => Some(self.slots.remove(slot)),
-            Some(_) | None => None,
+    /// Notes a message as handed out to a consumer.
+    pub(crate) fn push(
+        &mut self,
+        stamp: Stamp,
+        held: Option<Held>,
+        consumer: ConsumerId,
+        newest: &mut Newest,
+    ) -> UnackedKey {
+        let key = self.insert(stamp, held, Some(consumer), newest.0);
+        if let Some(older) = self.slots.get_mut(newest.0 as usize) {
+            older.newer = key.slot;
         }
+        *newest = Newest(key.slot);
+        key
     }
 
-    /// The keys of what a consumer was handed no later than `last`, in the order of hand-outs.
-    pub(crate) fn through(&self, last: UnackedKey, consumer: ConsumerId) -> Vec<UnackedKey> {
-        let mut keys: Vec<_> = self
-            .iter()
-            .filter(|(key, handed)| key.serial <= last.serial && handed.consumer == Some(consumer))
-            .map(|(key, _)| key)
-            .collect();
-        keys.sort_unstable_by_key(|key| key.serial);
+    /// Notes a message as handed out to whoever asked for it.
+    pub(crate) fn insert_got(&mut self, stamp: Stamp, held: Option<Held>) -> UnackedKey {
+        self.insert(stamp, held, None, NONE)
+    }
+
+    /// Ends a hand-out; `None` if it has ended before. If it was the newest of its consumer,
+    /// `newest_of` has to forget that.
+    pub(crate) fn remove<'n>(
+        &mut self,
+        key: UnackedKey,
+        newest_of: impl FnOnce(ConsumerId) -> Option<&'n mut Newest>,
+    ) -> Option<HandOut> {
+        self.get(key)?;
+        let handed = self.slots.remove(key.slot as usize);
+        let Some(consumer) = handed.consumer else { return Some(handed) };
+        if let Some(older) = self.slots.get_mut(handed.older as usize) {
+            older.newer = handed.newer;
+        }
+        if let Some(newer) = self.slots.get_mut(handed.newer as usize) {
+            newer.older = handed.older;
+        } else if let Some(newest) = newest_of(consumer) {
+            *newest = Newest(handed.older);
+        }
+        Some(handed)
+    }
+
+    /// The keys of what a consumer was handed no later than `last`, in the order of hand-outs;
+    /// none if `last` has ended.
+    pub(crate) fn through(&self, last: UnackedKey) -> Vec<UnackedKey> {
+        let mut keys = Vec::new();
+        let mut next = self.get(last).map(|handed| (last.slot, handed));
+        while let Some((slot, handed)) = next {
+            keys.push(UnackedKey { slot, serial: handed.serial });
+            next = self.slots.get(handed.older as usize).map(|older| (handed.older, older));
+        }
+        keys.reverse();
         keys
+    }
+
+    /// All messages that nobody else has, in no particular order.
+    pub(crate) fn into_messages(mut self) -> impl Iterator<Item = Held> {
+        let handed: Vec<_> = self.slots.drain().collect();
+        handed.into_iter().filter_map(|handed| handed.held)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -63,10 +119,40 @@ impl Unacked {
     }
 
     /// Every hand-out, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (UnackedKey, &HandOut)> {
-        self.slots.iter().map(|(slot, handed)| {
-            let slot = u32::try_from(slot).expect("fewer than 2^32 messages");
-            (UnackedKey { slot, serial: handed.serial }, handed)
-        })
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &HandOut> {
+        self.slots.iter().map(|(_, handed)| handed)
+    }
+
+    /// Checks the chain of one consumer: all that it has, oldest first.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check_chain(&self, consumer: ConsumerId, newest: Newest) {
+        let of_consumer = self.iter().filter(|handed| handed.consumer == Some(consumer)).count();
+        let newest = self.slots.get(newest.0 as usize).map(|handed| {
+            assert_eq!(handed.newer, NONE, "nothing is newer than the newest");
+            UnackedKey { slot: newest.0, serial: handed.serial }
+        });
+        let chain = newest.map(|newest| self.through(newest)).unwrap_or_default();
+        assert_eq!(chain.len(), of_consumer, "the chain has all of {consumer:?}");
+        assert!(chain.is_sorted_by_key(|key| key.serial), "the oldest comes first");
+    }
+
+    fn insert(
+        &mut self,
+        stamp: Stamp,
+        held: Option<Held>,
+        consumer: Option<ConsumerId>,
+        older: u32,
+    ) -> UnackedKey {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let handed = HandOut { stamp, held, consumer, serial, older, newer: NONE };
+        let slot = self.slots.insert(handed);
+        let slot = u32::try_from(slot).ok().filter(|slot| *slot < NONE);
+        UnackedKey { slot: slot.expect("fewer than 2^32 messages"), serial }
+    }
+
+    fn get(&self, key: UnackedKey) -> Option<&HandOut> {
+        self.slots.get(key.slot as usize).filter(|handed| handed.serial == key.serial)
     }
 }

@@ -8,15 +8,15 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::HashSet, rc::Rc, sync::Arc, time::Duration};
 
 use reference::{Config, Outcome, Reference, Sight};
 pub(crate) use step::Step;
 use step::{Pick, Returning, Terms, WINDOWS};
 
 use super::{
-    AckMode, ConsumerId, ConsumerTerms, Credit, DeleteConditions, Effects, Handed, Held, Outward,
-    QueueCore, Settlement, Staging, UnackedKey, effect::Staged,
+    AckMode, ConsumerId, ConsumerTerms, Credit, Custody, DeleteConditions, Effects, Handed, Held,
+    Outward, QueueCore, Settlement, Staging, UnackedKey, effect::Staged,
 };
 use crate::{
     Message, Name, Table, Value,
@@ -36,6 +36,7 @@ struct Window {
 #[derive(Debug)]
 struct Outlet {
     consumer: usize,
+    custody: Custody,
     window: Rc<Window>,
 }
 
@@ -61,8 +62,8 @@ pub(crate) struct Life {
     windows: [Rc<Window>; WINDOWS as usize],
     /// By the number of the consumer.
     ids: Vec<ConsumerId>,
-    /// By the number of the hand-out.
-    keys: Vec<UnackedKey>,
+    /// By the number of the hand-out, with the message that its holder has.
+    keys: Vec<(UnackedKey, Option<Held>)>,
     now_ms: u64,
 }
 
@@ -106,7 +107,7 @@ impl Life {
             }
             Step::Consume(terms) => self.consume(terms, &mut outcome),
             Step::Delete { unused, empty, expired } => self.delete(unused, empty, expired),
-            Step::Get(mode) => self.get(mode, &mut outcome),
+            Step::Get(mode, custody) => self.get(mode, custody, &mut outcome),
             Step::Limit { window, limit } => {
                 self.windows[usize::from(window)].limit.set(limit);
                 self.reference.limit(window, limit);
@@ -154,9 +155,10 @@ impl Life {
             return;
         }
         let window = Rc::clone(&self.windows[usize::from(terms.window)]);
-        let outlet = Outlet { consumer: self.ids.len(), window };
+        let outlet = Outlet { consumer: self.ids.len(), custody: terms.custody, window };
         let asked = ConsumerTerms {
             mode: terms.mode,
+            custody: terms.custody,
             sharing: terms.sharing,
             priority: terms.priority.into(),
             prefetch: terms.prefetch.map(u32::from),
@@ -195,10 +197,20 @@ impl Life {
     }
 
     fn settle(&mut self, hand_outs: &[usize], settlement: Settlement, outcome: &mut Outcome) {
-        self.release(hand_outs);
-        let keys: Vec<_> = hand_outs.iter().map(|hand_out| self.keys[*hand_out]).collect();
+        let is_with_holder = |of: &&usize| self.keys[**of].1.is_some();
+        let (mut returned, kept) = hand_outs.iter().partition::<Vec<_>, _>(is_with_holder);
+        // A holder brings a message back once.
+        let mut is_first = HashSet::new();
+        returned.retain(|of| is_first.insert(*of) && self.reference.is_unacked(*of));
+        self.release(&returned);
+        self.reference.settle(&returned, settlement, outcome);
+        let returned = returned.iter().map(|of| self.keys[*of].clone());
+        let returned: Vec<_> = returned.filter_map(|(key, held)| Some((key, held?))).collect();
+        self.core.give_back(returned, settlement, &mut self.effects);
+        self.release(&kept);
+        let keys: Vec<_> = kept.iter().map(|of| self.keys[*of].0).collect();
         let settled = self.core.settle(&keys, settlement, &mut self.effects);
-        let expected = self.reference.settle(hand_outs, settlement, outcome);
+        let expected = self.reference.settle(&kept, settlement, outcome);
         assert_eq!(settled, expected, "how many hand-outs ended");
     }
 
@@ -208,16 +220,19 @@ impl Life {
         let mut hand_outs = self.reference.hand_outs_of(|of| of == Some(consumer));
         hand_outs.retain(|hand_out| *hand_out <= last);
         self.release(&hand_outs);
-        let (key, id) = (self.keys[last], self.ids[consumer]);
-        let accepted = self.core.accept_through(key, id, &mut self.effects);
+        let accepted = self.core.accept_through(self.keys[last].0, &mut self.effects);
         assert_eq!(accepted, hand_outs.len(), "how many were accepted");
         self.reference.settle(&hand_outs, Settlement::Accept, outcome);
+        // What holders have is theirs to drop.
+        let with_holders = hand_outs.iter().filter_map(|of| self.keys[*of].1.as_ref());
+        let with_holders: Vec<_> = with_holders.map(number).collect();
+        outcome.freed.retain(|message| !with_holders.contains(message));
         self.resume(outcome);
     }
 
-    fn get(&mut self, mode: AckMode, outcome: &mut Outcome) {
-        let got = self.core.get(mode, self.now(), &mut self.effects);
-        let sight = got.map(|(handed, key)| self.sight(&handed, key));
+    fn get(&mut self, mode: AckMode, custody: Custody, outcome: &mut Outcome) {
+        let got = self.core.get(mode, custody, self.now(), &mut self.effects);
+        let sight = got.map(|(handed, key)| self.sight(handed, key, custody));
         assert_eq!(sight, self.reference.get(mode, self.now_ms, outcome), "what was got");
     }
 
@@ -260,24 +275,25 @@ impl Life {
     }
 
     /// What is seen of a message, and notes its key.
-    fn sight(&mut self, handed: &Handed, key: Option<UnackedKey>) -> Sight {
+    fn sight(&mut self, handed: Handed, key: Option<UnackedKey>, custody: Custody) -> Sight {
+        let (message, redelivered) = (number(&handed.held), handed.is_redelivered());
+        let returns = handed.returns();
         let hand_out = key.map(|key| {
-            assert!(!self.keys.contains(&key), "{key:?} comes twice");
-            self.keys.push(key);
+            assert!(self.keys.iter().all(|(known, _)| *known != key), "{key:?} comes twice");
+            self.keys.push((key, (custody == Custody::Holder).then_some(handed.held)));
             self.keys.len() - 1
         });
-        let Handed { held, redelivered, returns } = handed;
-        Sight { message: number(held), redelivered: *redelivered, returns: *returns, hand_out }
+        Sight { message, redelivered, returns, hand_out }
     }
 
     fn compare_effects(&mut self, expected: &Outcome) {
         let hand_overs = std::mem::take(&mut self.effects.hand_overs);
         let pushed = hand_overs
-            .iter()
+            .into_iter()
             .map(|hand_over| {
                 let outlet = self.core.credit(hand_over.consumer).expect("it is registered");
-                let consumer = outlet.consumer;
-                (consumer, self.sight(&hand_over.message, hand_over.key))
+                let (consumer, custody) = (outlet.consumer, outlet.custody);
+                (consumer, self.sight(hand_over.message, hand_over.key, custody))
             })
             .collect();
         let staged = self.effects.staged.drain(..).map(|staged| match staged {

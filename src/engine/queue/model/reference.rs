@@ -166,9 +166,6 @@ impl Reference {
     ) -> Option<Sight> {
         self.last_used_ms = now_ms;
         let message = self.head()?;
-        if mode == AckMode::Auto {
-            outcome.freed.push(message);
-        }
         Some(self.hand_out(message, None, mode, outcome))
     }
 
@@ -260,6 +257,10 @@ impl Reference {
             Place::Unacked { consumer, .. } => consumer,
             Place::Ready | Place::Gone(_) => None,
         }
+    }
+
+    pub(super) fn is_unacked(&self, hand_out: usize) -> bool {
+        self.message_of(hand_out).is_some()
     }
 
     pub(super) fn window_of(&self, consumer: usize) -> u8 {

@@ -1,6 +1,6 @@
 //! What may happen to a queue, one step at a time.
 
-use crate::engine::queue::{AckMode, Settlement, Sharing};
+use crate::engine::queue::{AckMode, Custody, Settlement, Sharing};
 
 /// One step. Its numbers mean something whatever they are, so any bytes make a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) enum Step {
         empty: bool,
         expired: bool,
     },
-    Get(AckMode),
+    Get(AckMode, Custody),
     /// Changes how much a shared window lets through.
     Limit {
         window: u8,
@@ -56,6 +56,7 @@ pub(crate) enum Returning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) mode: AckMode,
+    pub(crate) custody: Custody,
     pub(crate) sharing: Sharing,
     pub(crate) priority: i8,
     pub(crate) prefetch: Option<u8>,
@@ -93,7 +94,7 @@ impl Step {
                 Self::Settle { first: Pick(a), stride: b / 8, count: 1 + b % 4, settlement }
             }
             46..49 => Self::AcceptThrough(Pick(a)),
-            49..53 => Self::Get(mode(a)),
+            49..53 => Self::Get(mode(a), custody(b)),
             53..55 => Self::Resume,
             55..58 => {
                 let limit = Some(b % 6).filter(|most| *most > 0);
@@ -113,6 +114,7 @@ impl Terms {
     fn decode(a: u8, b: u8, c: u8) -> Self {
         Self {
             mode: if a.is_multiple_of(4) { AckMode::Auto } else { AckMode::Manual },
+            custody: custody(b / 16),
             sharing: if (a / 4).is_multiple_of(16) { Sharing::Exclusive } else { Sharing::Shared },
             priority: [0, 0, 1, -1][usize::from(b % 4)],
             prefetch: Some(b / 4 % 4).filter(|most| *most > 0),
@@ -135,6 +137,10 @@ impl Pick {
     pub(crate) fn is_of_all(self) -> bool {
         self.0 >= 224
     }
+}
+
+fn custody(number: u8) -> Custody {
+    if number.is_multiple_of(2) { Custody::Queue } else { Custody::Holder }
 }
 
 fn mode(number: u8) -> AckMode {

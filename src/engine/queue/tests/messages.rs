@@ -30,8 +30,9 @@ fn only_what_was_seen_counts_as_an_attempt() {
         [(Settlement::ReturnUnseen, 0), (Settlement::Requeue, 1), (Settlement::ReturnUnseen, 1)]
     {
         desk.settle("a", settlement);
-        let (seen, key) = desk.queue.get(AckMode::Manual, START, &mut desk.effects).unwrap();
-        assert_eq!((seen.redelivered, seen.returns), (true, returns), "{settlement:?}");
+        let (seen, key) =
+            desk.queue.get(AckMode::Manual, Custody::Queue, START, &mut desk.effects).unwrap();
+        assert_eq!((seen.is_redelivered(), seen.returns()), (true, returns), "{settlement:?}");
         desk.keys.extend(key.map(|key| ("a".to_owned(), key)));
     }
 }
@@ -53,8 +54,8 @@ fn accepting_through_spares_later_ones_and_those_of_others() {
     let mut desk = Desk::with_consumers(2);
     desk.publish("a b c d e");
     desk.check("0:a 1:b 0:c 1:d 0:e");
-    let (last, consumer) = (desk.keys["c"], desk.consumers[0]);
-    assert_eq!(desk.queue.accept_through(last, consumer, &mut desk.effects), 2);
+    let last = desk.keys["c"];
+    assert_eq!(desk.queue.accept_through(last, &mut desk.effects), 2);
     assert_eq!(desk.queue.unacked_messages(), 3);
     assert_eq!(desk.settle("a b c d e", Settlement::Accept), 3, "b, d and e were left");
     assert_eq!(desk.queue.counts().acked, 5);
@@ -150,7 +151,8 @@ fn a_body_is_dropped_by_the_caller_and_never_by_the_queue() {
         .into_iter()
         .map(|settlement| {
             enqueue(&mut desk);
-            let (_, key) = desk.queue.get(AckMode::Manual, START, &mut desk.effects).unwrap();
+            let (_, key) =
+                desk.queue.get(AckMode::Manual, Custody::Queue, START, &mut desk.effects).unwrap();
             (key.unwrap(), settlement)
         })
         .collect();
@@ -160,14 +162,48 @@ fn a_body_is_dropped_by_the_caller_and_never_by_the_queue() {
     enqueue(&mut desk);
     desk.queue.purge(&mut desk.effects);
     enqueue(&mut desk);
-    desk.queue.get(AckMode::Auto, START, &mut desk.effects).unwrap();
-    assert_eq!(desk.effects.freed.len(), 5);
-    assert_eq!(Arc::strong_count(&envelope), 6, "each is still there");
+    desk.queue.get(AckMode::Auto, Custody::Queue, START, &mut desk.effects).unwrap();
+    assert_eq!(desk.effects.freed.len(), 4, "what was got is with whoever got it");
+    assert_eq!(Arc::strong_count(&envelope), 5, "each is still there");
     enqueue(&mut desk);
     let remains = desk.queue.delete(DeleteConditions::default()).unwrap();
-    assert_eq!(Arc::strong_count(&envelope), 7, "also what went with the queue");
+    assert_eq!(Arc::strong_count(&envelope), 6, "also what went with the queue");
     drop(remains);
-    assert_eq!(Arc::strong_count(&envelope), 6);
+    assert_eq!(Arc::strong_count(&envelope), 5);
+}
+
+#[test]
+fn what_a_holder_has_goes_back_with_the_holder() {
+    let mut desk = Desk::new();
+    desk.consume(ConsumerTerms { custody: Custody::Holder, ..TERMS });
+    desk.publish("a b");
+    let hand_overs = std::mem::take(&mut desk.effects.hand_overs);
+    let mut handed = hand_overs.into_iter().map(|of| (of.key.unwrap(), of.message.held));
+    let (a, b) = (handed.next().unwrap(), handed.next().unwrap());
+    desk.cancel(0);
+    let Held::Resident(envelope) = &a.1;
+    assert_eq!(Arc::strong_count(envelope), 1, "the queue does not have it");
+    let again = a.clone();
+    desk.queue.give_back([a, b], Settlement::Requeue, &mut desk.effects);
+    desk.queue.give_back([again], Settlement::Requeue, &mut desk.effects);
+    assert_eq!(desk.effects.freed.len(), 1, "what comes back twice is dropped by the caller");
+    desk.check_ready("a! b!");
+}
+
+#[test]
+fn an_enqueue_depends_on_settlements_if_somebody_is_full_and_nothing_waits() {
+    let mut desk = Desk::new();
+    desk.consume(prefetch(2));
+    desk.publish("a");
+    assert!(!desk.queue.depends_on_settlements(), "there is credit left");
+    desk.publish("b");
+    assert!(desk.queue.depends_on_settlements());
+    desk.publish("c");
+    assert!(!desk.queue.depends_on_settlements(), "the next one waits behind this one");
+    desk.check("0:a 0:b");
+    desk.settle("a b", Settlement::Accept);
+    desk.check("0:c");
+    assert!(!desk.queue.depends_on_settlements());
 }
 
 #[test]
@@ -258,9 +294,9 @@ fn a_queue_that_is_used_does_not_expire() {
     assert_eq!(queue.next_deadline(), Some(after_ms(100)));
     queue.enqueue(held("a"), &mut effects).unwrap();
     assert_eq!(queue.next_deadline(), Some(after_ms(100)), "publishing is no use");
-    queue.get(AckMode::Auto, after_ms(10), &mut effects).unwrap();
+    queue.get(AckMode::Auto, Custody::Queue, after_ms(10), &mut effects).unwrap();
     assert_eq!(queue.next_deadline(), Some(after_ms(110)));
-    assert!(queue.get(AckMode::Auto, after_ms(20), &mut effects).is_none());
+    assert!(queue.get(AckMode::Auto, Custody::Queue, after_ms(20), &mut effects).is_none());
     assert_eq!(queue.next_deadline(), Some(after_ms(120)), "getting nothing is use");
     let consumer = queue.consume(TERMS, Purse::default(), after_ms(30)).unwrap();
     assert_eq!(queue.next_deadline(), None, "a consumer is use for as long as it is there");
@@ -291,7 +327,7 @@ proptest! {
                 published += 1;
             }
             for _ in 0..gets {
-                let got = desk.queue.get(AckMode::Manual, START, &mut desk.effects);
+                let got = desk.queue.get(AckMode::Manual, Custody::Queue, START, &mut desk.effects);
                 taken.extend(got.map(|(_, key)| key.unwrap()));
             }
             for bit in 0..taken.len().min(8) {
@@ -305,7 +341,7 @@ proptest! {
         }
         let left = desk.queue.ready_messages();
         let mut words = Vec::new();
-        while let Some((handed, _)) = desk.queue.get(AckMode::Auto, START, &mut desk.effects) {
+        while let Some((handed, _)) = desk.queue.get(AckMode::Auto, Custody::Queue, START, &mut desk.effects) {
             words.push(word(&handed.held));
         }
         prop_assert_eq!(words.len() as u64, left);

@@ -133,7 +133,7 @@ impl Desk {
             let consumer = self.consumers.iter().position(known).unwrap_or(self.consumers.len());
             let word = word(&hand_over.message.held);
             self.keys.extend(hand_over.key.map(|key| (word.clone(), key)));
-            let mark = if hand_over.message.redelivered { "!" } else { "" };
+            let mark = if hand_over.message.is_redelivered() { "!" } else { "" };
             found.push(format!("{consumer}:{word}{mark}"));
         }
         found.join(" ")
@@ -143,9 +143,11 @@ impl Desk {
     #[track_caller]
     fn check_ready(&mut self, expected: &str) {
         let mut found = Vec::new();
-        while let Some((handed, key)) = self.queue.get(AckMode::Manual, START, &mut self.effects) {
+        while let Some((handed, key)) =
+            self.queue.get(AckMode::Manual, Custody::Queue, START, &mut self.effects)
+        {
             let word = word(&handed.held);
-            let mark = if handed.redelivered { "!" } else { "" };
+            let mark = if handed.is_redelivered() { "!" } else { "" };
             found.push(format!("{word}{mark}"));
             self.keys.insert(word, key.unwrap());
         }
@@ -154,8 +156,13 @@ impl Desk {
     }
 }
 
-const TERMS: ConsumerTerms =
-    ConsumerTerms { mode: AckMode::Manual, sharing: Sharing::Shared, priority: 0, prefetch: None };
+const TERMS: ConsumerTerms = ConsumerTerms {
+    mode: AckMode::Manual,
+    custody: Custody::Queue,
+    sharing: Sharing::Shared,
+    priority: 0,
+    prefetch: None,
+};
 
 const EXCLUSIVE: ConsumerTerms = ConsumerTerms { sharing: Sharing::Exclusive, ..TERMS };
 

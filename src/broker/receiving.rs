@@ -1,0 +1,198 @@
+//! Receiving from a queue by way of a mailbox: without waiting, waiting as a thread, as a task.
+//!
+//! What lies in the mailbox is received under the mailbox's lock alone. Only who finds it empty
+//! goes to the queue. A thread waits with the lock of the queue, at whose tray it is noted, so that
+//! whoever puts a message in knows whether to wake.
+
+use std::task::{Context, Poll};
+
+use crossbeam_channel::Receiver;
+
+use super::{
+    cell::{Aftermath, Urgency, tray_of},
+    consumer::{ConsumerCore, EndReason, RecvError, RecvTimeoutError, TryRecvError},
+    mailbox::{Parcel, Receipt, Taken, Tray},
+    outlet::Outlet,
+};
+use crate::{
+    clock::HostDeadline,
+    engine::queue::{ConsumerId, Effects, QueueCore, Settlement},
+};
+
+impl ConsumerCore {
+    /// Takes a message if one is there.
+    #[inline]
+    pub(crate) fn try_receive(&self) -> Result<Parcel, TryRecvError> {
+        let mut after = Aftermath::default();
+        let received = {
+            let mut taken = self.mailbox.taken();
+            if let Some(parcel) = taken.next() {
+                return Ok(parcel);
+            }
+            self.fetch(&mut taken, &mut after)
+        };
+        after.run(&self.cell);
+        received
+    }
+
+    /// Waits for a message.
+    pub(crate) fn receive(&self, until: HostDeadline) -> Result<Parcel, RecvTimeoutError> {
+        loop {
+            match self.try_receive() {
+                Ok(parcel) => return Ok(parcel),
+                Err(TryRecvError::Ended(reason)) => return Err(RecvTimeoutError::Ended(reason)),
+                Err(TryRecvError::Empty) => {}
+            }
+            let mut after = Aftermath::default();
+            let received = self.wait(until, &mut after);
+            after.run(&self.cell);
+            if let Some(received) = received {
+                return received;
+            }
+        }
+    }
+
+    /// Waits for a first message and takes what is there then, up to `max`.
+    pub(crate) fn receive_batch(
+        &self,
+        into: &mut Vec<Parcel>,
+        max: usize,
+        until: HostDeadline,
+    ) -> Result<(), RecvTimeoutError> {
+        if max == 0 {
+            return self.mailbox.ended().map_or(Ok(()), |end| Err(RecvTimeoutError::Ended(end)));
+        }
+        into.push(self.receive(until)?);
+        let mut after = Aftermath::default();
+        {
+            let mut taken = self.mailbox.taken();
+            taken.take(max - into.len(), into);
+            while into.len() < max
+                && let Ok(parcel) = self.fetch(&mut taken, &mut after)
+            {
+                into.push(parcel);
+                taken.take(max - into.len(), into);
+            }
+        }
+        after.run(&self.cell);
+        Ok(())
+    }
+
+    /// Takes a message, or has the task woken when there is one.
+    pub(crate) fn poll_receive(&self, cx: &Context<'_>) -> Poll<Result<Parcel, RecvError>> {
+        // Cloned and dropped outside of the locks, since wakers are somebody else's code.
+        let waker = cx.waker().clone();
+        let mut after = Aftermath::default();
+        let mut registered = None;
+        let received = {
+            let mut taken = self.mailbox.taken();
+            if let Some(parcel) = taken.next() {
+                return Poll::Ready(Ok(parcel));
+            }
+            self.cell.with_aftermath(&mut after, |core, effects| {
+                let Some(tray) = tray_of(core, self.id()) else {
+                    return Poll::Ready(Err(RecvError(self.reason())));
+                };
+                let Some(parcel) = tray.take(&mut taken) else {
+                    registered = Some(tray.waiting.register(waker));
+                    self.cell.note_urgency(tray, Urgency::OfThoseWaiting);
+                    return Poll::Pending;
+                };
+                self.settle_on_receipt(&parcel, core, effects);
+                Poll::Ready(Ok(parcel))
+            })
+        };
+        after.run(&self.cell);
+        drop(registered);
+        received
+    }
+
+    /// A channel that has a token when messages may wait, and disconnects at the end.
+    pub(crate) fn token(&self) -> &Receiver<()> {
+        let mut after = Aftermath::default();
+        let token = self.mailbox.token.get_or_init(|| {
+            let (sender, receiver) = crossbeam_channel::bounded(1);
+            let taken = self.mailbox.taken();
+            let mut state = self.cell.lock(&mut after);
+            if let Some(tray) = state.tray(self.id()) {
+                if !taken.is_empty() || !tray.is_empty() {
+                    // The channel is new, so it has room.
+                    let _ = sender.try_send(());
+                }
+                tray.token = Some(sender);
+                self.cell.note_urgency(tray, Urgency::OfThoseWaiting);
+            }
+            receiver
+        });
+        after.run(&self.cell);
+        token
+    }
+
+    /// Takes the next message out of the tray, and what is behind it into the empty mailbox.
+    fn fetch(&self, taken: &mut Taken, after: &mut Aftermath) -> Result<Parcel, TryRecvError> {
+        self.cell.with_aftermath(after, |core, effects| {
+            let tray =
+                tray_of(core, self.id()).ok_or_else(|| TryRecvError::Ended(self.reason()))?;
+            let parcel = tray.take(taken).ok_or(TryRecvError::Empty)?;
+            self.settle_on_receipt(&parcel, core, effects);
+            Ok(parcel)
+        })
+    }
+
+    /// Waits at the tray. `None` if it has to be looked at again from the beginning, once what is
+    /// left to do is done.
+    fn wait(
+        &self,
+        until: HostDeadline,
+        after: &mut Aftermath,
+    ) -> Option<Result<Parcel, RecvTimeoutError>> {
+        let taken = self.mailbox.taken();
+        let mut state = self.cell.lock(after);
+        let tray = state.tray(self.id())?;
+        // Somebody else may wait for what is left to do here.
+        if !taken.is_empty() || !tray.is_empty() || after.has_changed() {
+            return None;
+        }
+        tray.waiting.threads += 1;
+        self.cell.note_urgency(tray, Urgency::OfThoseWaiting);
+        drop(taken);
+        let parcel = loop {
+            let Some(left) = until.left() else { break None };
+            state.wait(&self.mailbox.arrived, left);
+            match state.tray(self.id()).map(Tray::next) {
+                None => return Some(Err(RecvTimeoutError::Ended(self.reason()))),
+                Some(None) => {}
+                Some(parcel) => break parcel,
+            }
+        };
+        let tray = state.tray(self.id())?;
+        tray.waiting.threads -= 1;
+        self.cell.note_urgency(tray, Urgency::OfThoseWaiting);
+        let Some(parcel) = parcel else { return Some(Err(RecvTimeoutError::Timeout)) };
+        self.cell.act(&mut state, after, |core, effects| {
+            self.settle_on_receipt(&parcel, core, effects);
+        });
+        Some(Ok(parcel))
+    }
+
+    /// Settles what counts as done by being received.
+    fn settle_on_receipt(
+        &self,
+        parcel: &Parcel,
+        core: &mut QueueCore<Outlet>,
+        effects: &mut Effects,
+    ) {
+        if self.receipt == Receipt::Acks {
+            core.settle(&[parcel.key], Settlement::AcceptOnReceipt, effects);
+        }
+    }
+
+    fn id(&self) -> ConsumerId {
+        *self.id.get().expect("nobody receives before the consumer has started")
+    }
+
+    /// Why there is no tray any more.
+    fn reason(&self) -> EndReason {
+        self.mailbox.ended().expect("whoever takes the tray away has noted why")
+    }
+}
