@@ -68,14 +68,18 @@ impl Acks {
         state.bytes = 0;
     }
 
-    /// One consumer more, or less, has somebody waiting.
-    pub(crate) fn set_urgent(&self, is_urgent: bool) {
+    /// One consumer more has somebody waiting. Says whether acks have come since the queue was told
+    /// of all there were: they have to be told now.
+    #[must_use]
+    pub(crate) fn begin_urgency(&self) -> bool {
         let mut state = self.0.lock();
-        if is_urgent {
-            state.urgent += 1;
-        } else {
-            state.urgent -= 1;
-        }
+        state.urgent += 1;
+        !state.keys.is_empty()
+    }
+
+    /// One consumer less has somebody waiting.
+    pub(crate) fn end_urgency(&self) {
+        self.0.lock().urgent -= 1;
     }
 
     fn unlist(&self) {

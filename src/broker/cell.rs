@@ -239,7 +239,7 @@ impl QueueCell {
             let Some(mut outlet) = core.remove_consumer(id, now, effects) else { continue };
             outlet.note_end(EndReason::Superseded);
             if let Some(tray) = outlet.tray() {
-                self.note_urgency(tray, Urgency::Ended);
+                self.end_urgency(tray);
                 let unreceived = tray.unreceived(&mut Taken::default());
                 core.give_back(unreceived, Settlement::ReturnUnseen, effects);
             }
@@ -300,7 +300,7 @@ impl QueueCell {
                     unreachable!("consumers of channels have no mailbox")
                 };
                 mailbox.end(reason);
-                self.note_urgency(&mut tray, Urgency::Ended);
+                self.end_urgency(&mut tray);
                 core.give_back(tray.unreceived(&mut taken), Settlement::ReturnUnseen, effects);
                 Some(tray)
             })
@@ -452,15 +452,25 @@ impl QueueCell {
         Locked(state)
     }
 
-    /// Keeps what is known of who waits at a tray in step with what [`Acks`] has to know.
-    pub(crate) fn note_urgency(&self, tray: &mut Tray, urgency: Urgency) {
-        let is_urgent = match urgency {
-            Urgency::Ended => false,
-            Urgency::OfThoseWaiting => tray.waiting.anyone() || tray.token.is_some(),
-        };
-        if is_urgent != tray.is_urgent {
-            tray.is_urgent = is_urgent;
-            self.acks.set_urgent(is_urgent);
+    /// Notes that somebody waits at a tray, so that acks are told at once. Says whether some have
+    /// come since the queue was told.
+    #[must_use = "acks that have come meanwhile have to be told"]
+    pub(crate) fn begin_urgency(&self, tray: &mut Tray) -> bool {
+        debug_assert!(tray.waiting.anyone() || tray.token.is_some(), "somebody waits");
+        !std::mem::replace(&mut tray.is_urgent, true) && self.acks.begin_urgency()
+    }
+
+    /// Notes that nobody waits at a tray any more, if that is so.
+    pub(crate) fn relax(&self, tray: &mut Tray) {
+        if tray.is_urgent && !tray.waiting.anyone() && tray.token.is_none() {
+            self.end_urgency(tray);
+        }
+    }
+
+    /// The tray goes.
+    fn end_urgency(&self, tray: &mut Tray) {
+        if std::mem::take(&mut tray.is_urgent) {
+            self.acks.end_urgency();
         }
     }
 
@@ -517,7 +527,7 @@ impl QueueCell {
                 wakes.push(wake);
                 // Tasks that are woken do not wait any more.
                 if let Some(tray) = outlet.tray() {
-                    self.note_urgency(tray, Urgency::OfThoseWaiting);
+                    self.relax(tray);
                 }
             }
             displaced.extend(lost.map(|parcel| (parcel.key, parcel.message.held)));
@@ -576,15 +586,6 @@ impl CellState {
 /// The tray of a consumer of the handle tier, unless it has ended.
 pub(crate) fn tray_of(core: &mut QueueCore<Outlet>, consumer: ConsumerId) -> Option<&mut Tray> {
     core.credit(consumer).and_then(Outlet::tray)
-}
-
-/// Whether settlements have to be told at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Urgency {
-    /// They do not: the consumer goes.
-    Ended,
-    /// If anyone waits.
-    OfThoseWaiting,
 }
 
 impl Aftermath {

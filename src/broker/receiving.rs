@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use crossbeam_channel::Receiver;
 
 use super::{
-    cell::{Aftermath, Urgency, tray_of},
+    cell::{Aftermath, tray_of},
     consumer::{ConsumerCore, EndReason, RecvError, RecvTimeoutError, TryRecvError},
     mailbox::{Parcel, Receipt, Taken, Tray},
     outlet::Outlet,
@@ -84,6 +84,7 @@ impl ConsumerCore {
         let waker = cx.waker().clone();
         let mut after = Aftermath::default();
         let mut registered = None;
+        let mut has_acks = false;
         let received = {
             let mut taken = self.mailbox.taken();
             if let Some(parcel) = taken.next() {
@@ -95,7 +96,7 @@ impl ConsumerCore {
                 };
                 let Some(parcel) = tray.take(&mut taken) else {
                     registered = Some(tray.waiting.register(waker));
-                    self.cell.note_urgency(tray, Urgency::OfThoseWaiting);
+                    has_acks = self.cell.begin_urgency(tray);
                     return Poll::Pending;
                 };
                 self.settle_on_receipt(&parcel, core, effects);
@@ -104,12 +105,17 @@ impl ConsumerCore {
         };
         after.run(&self.cell);
         drop(registered);
+        if has_acks {
+            // What they let through wakes the task.
+            self.cell.tell_acks();
+        }
         received
     }
 
     /// A channel that has a token when messages may wait, and disconnects at the end.
     pub(crate) fn token(&self) -> &Receiver<()> {
         let mut after = Aftermath::default();
+        let mut has_acks = false;
         let token = self.mailbox.token.get_or_init(|| {
             let (sender, receiver) = crossbeam_channel::bounded(1);
             let taken = self.mailbox.taken();
@@ -120,11 +126,14 @@ impl ConsumerCore {
                     let _ = sender.try_send(());
                 }
                 tray.token = Some(sender);
-                self.cell.note_urgency(tray, Urgency::OfThoseWaiting);
+                has_acks = self.cell.begin_urgency(tray);
             }
             receiver
         });
         after.run(&self.cell);
+        if has_acks {
+            self.cell.tell_acks();
+        }
         token
     }
 
@@ -154,7 +163,11 @@ impl ConsumerCore {
             return None;
         }
         tray.waiting.threads += 1;
-        self.cell.note_urgency(tray, Urgency::OfThoseWaiting);
+        if self.cell.begin_urgency(tray) {
+            tray.waiting.threads -= 1;
+            self.cell.relax(tray);
+            return None;
+        }
         drop(taken);
         let parcel = loop {
             let Some(left) = until.left() else { break None };
@@ -167,7 +180,7 @@ impl ConsumerCore {
         };
         let tray = state.tray(self.id())?;
         tray.waiting.threads -= 1;
-        self.cell.note_urgency(tray, Urgency::OfThoseWaiting);
+        self.cell.relax(tray);
         let Some(parcel) = parcel else { return Some(Err(RecvTimeoutError::Timeout)) };
         self.cell.act(&mut state, after, |core, effects| {
             self.settle_on_receipt(&parcel, core, effects);
