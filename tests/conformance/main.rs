@@ -58,6 +58,12 @@ fn core_scenarios_pass() {
     all_pass("lists/core.txt");
 }
 
+/// What was recorded later: corners that the first recordings leave open, and random operations.
+#[test]
+fn further_recordings_pass() {
+    all_pass("lists/further.txt");
+}
+
 #[test]
 fn vectors_pass() {
     all_pass("topic");
@@ -106,7 +112,7 @@ fn every_scenario_is_on_one_list() {
         names.sort();
         names
     };
-    let lists = ["core", "later", "may-differ", "queue-features", "restart"];
+    let lists = ["core", "further", "later", "may-differ", "queue-features", "restart"];
     let listed = lists.iter().flat_map(|list| recorded(&format!("lists/{list}.txt"))).collect();
     assert_eq!(sorted_names(listed), sorted_names(recorded("scenarios")));
 }
