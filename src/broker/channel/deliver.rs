@@ -29,6 +29,9 @@ impl Channel {
     /// Bounds how many deliveries may be unsettled: of the channel as a whole if it is `global`,
     /// of each consumer that starts later if not. The latter also lifts the bound of the channel.
     ///
+    /// A bound of the channel where there was none counts all that is unsettled, what was got
+    /// included; settling what was got gives none of it back, as in `RabbitMQ`.
+    ///
     /// # Errors
     ///
     /// `NotImplemented` if `prefetch_size` is not zero.

@@ -54,7 +54,7 @@ pub(crate) struct Outstanding {
     origin: Origin,
 }
 
-/// How a delivery came about. What was got does not count for the window.
+/// How a delivery came about. Settling what was got gives the window no room back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Consumer,

@@ -117,7 +117,8 @@ impl ChannelState {
     #[must_use]
     pub(crate) fn set_window(&self, limit: Option<u32>) -> Resumed {
         let mut state = self.state.lock();
-        state.window.set_limit(limit);
+        let unsettled = state.tags.len();
+        state.window.set_limit(limit, unsettled);
         std::mem::take(&mut state.blocked)
     }
 }

@@ -173,7 +173,7 @@ impl World {
             Call::Qos { count, global } => {
                 let of = &mut self.channels[channel];
                 // The limit of a consumer lifts that of the channel.
-                of.window = if global { count } else { 0 };
+                of.set_window(if global { count } else { 0 });
                 of.prefetch = if global { of.prefetch } else { count };
                 let refused = std::mem::take(&mut of.refused);
                 self.resume(&refused);
@@ -433,9 +433,7 @@ impl World {
     /// Settles queue by queue; then those go on that the channel had refused.
     fn settle(&mut self, channel: usize, taken: &[(u64, Outstanding)], end: End) {
         let of = &mut self.channels[channel];
-        for (_, outstanding) in taken {
-            of.taken -= u16::from(outstanding.is_consumed);
-        }
+        of.release(taken);
         let refused = std::mem::take(&mut of.refused);
         let mut stores: Vec<usize> = Vec::new();
         for (_, outstanding) in taken {
