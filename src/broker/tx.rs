@@ -49,6 +49,24 @@ impl TxBuffer {
         self.publishes.len() + self.settlements.len()
     }
 
+    /// Takes out the settlements as a commit carries them out: those of one kind that follow one
+    /// another are one, oldest delivery first.
+    pub(crate) fn take_settlements(&mut self) -> Vec<TxSettlement> {
+        let mut joined: Vec<TxSettlement> = Vec::new();
+        for mut next in self.settlements.drain(..) {
+            match joined.last_mut() {
+                Some(last) if last.settlement == next.settlement => {
+                    last.taken.append(&mut next.taken);
+                }
+                Some(_) | None => joined.push(next),
+            }
+        }
+        for one in &mut joined {
+            one.taken.sort_unstable_by_key(|(tag, _)| *tag);
+        }
+        joined
+    }
+
     /// Everything that would be settled.
     pub(crate) fn settled(&self) -> impl Iterator<Item = &(u64, Outstanding)> {
         self.settlements.iter().flat_map(|settlement| &settlement.taken)

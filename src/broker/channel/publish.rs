@@ -17,7 +17,7 @@ use crate::{
         tx::{Mandatory, TxBuffer, TxPublish, TxSettlement},
         unblocking,
     },
-    engine::queue::Held,
+    engine::queue::{Held, Settlement},
     message::Envelope,
 };
 
@@ -59,8 +59,8 @@ impl Channel {
         })
     }
 
-    /// Makes it happen: the publishes in order, then the settlements. Messages that are to be
-    /// returned are returned now.
+    /// Makes it happen: first the acks, then the publishes, then what is requeued or discarded, all
+    /// of them in order. Messages that are to be returned are returned now.
     ///
     /// # Errors
     ///
@@ -69,22 +69,26 @@ impl Channel {
     pub fn tx_commit(&self) -> Result<()> {
         self.run(|| {
             let vhost = self.vhost();
-            let TxBuffer { publishes, settlements } = self.state.take_tx(|buffer| {
+            let mut buffer = self.state.take_tx(|buffer| {
                 let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
                 let has_room = vhost.context.budget.has_room(bytes);
                 if has_room { Ok(()) } else { Err(full("memory_bytes")) }
             })?;
+            // Acks overtake what else waits for a queue of `RabbitMQ`.
+            let (acks, others): (Vec<_>, Vec<_>) = buffer
+                .take_settlements()
+                .into_iter()
+                .partition(|of| of.settlement == Settlement::Accept);
+            self.settle_all(acks);
             publish::with_found(|found| {
-                for TxPublish { envelope, queues, reply, mandatory } in publishes {
+                for TxPublish { envelope, queues, reply, mandatory } in buffer.publishes.drain(..) {
                     let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
                     found.queues.extend(cells);
                     found.reply = reply;
                     self.enqueue(envelope, mandatory, found);
                 }
             });
-            for TxSettlement { settlement, taken } in settlements {
-                connection_state::settle(&self.state, &taken, settlement);
-            }
+            self.settle_all(others);
             Ok(())
         })
     }
@@ -226,6 +230,12 @@ impl Channel {
         // Closed by another thread in between: a transaction that is not committed never was.
         drop(late);
         Ok(None)
+    }
+
+    fn settle_all(&self, settlements: Vec<TxSettlement>) {
+        for TxSettlement { settlement, taken } in settlements {
+            connection_state::settle(&self.state, &taken, settlement);
+        }
     }
 
     /// Puts a message into its queues. If none takes it and it is mandatory, it comes back.

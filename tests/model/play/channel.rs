@@ -9,8 +9,9 @@ use super::{store::End, world::Seen};
 pub(crate) struct Outstanding {
     pub(crate) store: usize,
     pub(crate) place: u64,
-    /// Settling what was got gives no room back to the window of the channel.
-    pub(crate) is_consumed: bool,
+    /// The tag of the consumer; `None` if it was got. Settling what was got gives no room back to
+    /// the window of the channel.
+    pub(crate) consumer: Option<u8>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +80,8 @@ impl Channel {
 
     /// Gives room back for what was delivered to consumers. What was got has taken it for good.
     pub(crate) fn release(&mut self, settled: &[(u64, Outstanding)]) {
-        let consumed = settled.iter().filter(|(_, outstanding)| outstanding.is_consumed).count();
+        let consumed =
+            settled.iter().filter(|(_, outstanding)| outstanding.consumer.is_some()).count();
         if self.taken != 0 {
             self.taken -= i64::try_from(consumed).unwrap_or(i64::MAX);
         }
