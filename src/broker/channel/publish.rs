@@ -18,7 +18,6 @@ use crate::{
         unblocking,
     },
     engine::queue::{Held, Settlement},
-    message::Envelope,
 };
 
 impl Channel {
@@ -81,11 +80,10 @@ impl Channel {
                 .partition(|of| of.settlement == Settlement::Accept);
             self.settle_all(acks);
             publish::with_found(|found| {
-                for TxPublish { envelope, queues, reply, mandatory } in buffer.publishes.drain(..) {
+                for TxPublish { held, queues, mandatory } in buffer.publishes.drain(..) {
                     let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
                     found.queues.extend(cells);
-                    found.reply = reply;
-                    self.enqueue(envelope, mandatory, found);
+                    self.enqueue(&held, mandatory, found);
                 }
             });
             self.settle_all(others);
@@ -197,11 +195,21 @@ impl Channel {
             }
             return Err((full("memory_bytes"), checked.message));
         }
-        self.enqueue(checked.into_envelope(exchange, key), mandatory, found);
-        Ok(self.state.confirm())
+        let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
+        // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
+        // replies to itself, it returns and confirms first what goes to no queue.
+        let late = if found.queues.is_empty() { found.reply.take() } else { None };
+        let late = late.map(|reply| (reply, held.clone()));
+        self.enqueue(&held, mandatory, found);
+        let number = self.state.confirm();
+        if let Some((reply, held)) = late {
+            reply.deliver(&held);
+        }
+        Ok(number)
     }
 
-    /// Keeps a publish for the commit. Where it goes is decided now.
+    /// Keeps a publish for the commit. Where it goes is decided now. A direct reply is delivered
+    /// now, too, as in `RabbitMQ`, whatever becomes of the transaction.
     fn buffer(
         &self,
         checked: Checked,
@@ -217,9 +225,13 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), checked.message));
         }
+        let reply = found.reply.take();
+        if reply.as_ref().is_some_and(|reply| !reply.has_room()) {
+            return Err((full("events"), checked.message));
+        }
         let queues = found.queues.drain(..).map(|cell| cell.name.clone()).collect();
-        let envelope = checked.into_envelope(exchange, key);
-        let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory };
+        let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
+        let publish = TxPublish { held: held.clone(), queues, mandatory };
         let late = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => {
                 buffer.publishes.push(publish);
@@ -228,7 +240,11 @@ impl Channel {
             Mode::Confirm(_) | Mode::Plain => Some(publish),
         });
         // Closed by another thread in between: a transaction that is not committed never was.
-        drop(late);
+        if late.is_none()
+            && let Some(reply) = reply
+        {
+            reply.deliver(&held);
+        }
         Ok(None)
     }
 
@@ -239,11 +255,10 @@ impl Channel {
     }
 
     /// Puts a message into its queues. If none takes it and it is mandatory, it comes back.
-    fn enqueue(&self, envelope: Envelope, mandatory: Mandatory, found: &mut Found) {
-        let held = Held::Resident(Arc::new(envelope));
+    fn enqueue(&self, held: &Held, mandatory: Mandatory, found: &mut Found) {
         let queues = found.enqueue(held.clone());
         if queues == 0 && mandatory == Mandatory::Yes {
-            self.state.send_back(&held);
+            self.state.send_back(held);
         }
     }
 }
