@@ -156,18 +156,23 @@ impl<C: Credit> QueueCore<C> {
         self.counts.enqueued += 1;
         effects.stage(Staged::Enqueued(seq));
         let entry = Entry { seq, returns: 0, redelivered: false, held };
+        let is_set_going = self.consumers.set_going();
         if self.ready.is_empty()
             && let Some((consumer, mode)) = self.consumers.next()
         {
             self.hand_over(entry, consumer, mode, effects);
         } else {
             self.ready.push(entry);
+            if is_set_going {
+                self.serve(effects);
+            }
         }
         Ok(())
     }
 
-    /// Ends hand-outs, in this order, and then hands out what that made room for. A key whose
-    /// hand-out has ended already is passed over; the answer counts the others.
+    /// Ends hand-outs, in this order, and then hands out what that made room for; what returns sets
+    /// a chosen consumer going, too. A key whose hand-out has ended already is passed over; the
+    /// answer counts the others.
     pub(crate) fn settle(
         &mut self,
         keys: &[UnackedKey],
@@ -181,7 +186,13 @@ impl<C: Credit> QueueCore<C> {
                 settled += 1;
             }
         }
-        self.dispatch(effects);
+        match settlement {
+            Settlement::Accept
+            | Settlement::AcceptOnReceipt
+            | Settlement::Drop
+            | Settlement::Reject => self.serve(effects),
+            Settlement::Requeue | Settlement::ReturnUnseen => self.dispatch(effects),
+        }
         settled
     }
 
@@ -232,8 +243,9 @@ impl<C: Credit> QueueCore<C> {
     }
 
     /// Takes a consumer off the queue. What it was handed stays handed out. Dispatches nothing, so
-    /// that the caller can return its messages first: a call of [`settle`](Self::settle) or
-    /// [`dispatch`](Self::dispatch) has to follow.
+    /// that the caller can return its messages first. If it was the single active one, the next is
+    /// chosen, which is served only after a message or a consumer comes, or messages return, be it
+    /// none: see [`settle`](Self::settle).
     pub(crate) fn remove_consumer(
         &mut self,
         consumer: ConsumerId,
@@ -251,11 +263,16 @@ impl<C: Credit> QueueCore<C> {
     /// Credit that consumers share with others has come back.
     pub(crate) fn resume(&mut self, effects: &mut Effects) {
         self.consumers.resume();
-        self.dispatch(effects);
+        self.serve(effects);
     }
 
-    /// Hands out what is ready, as far as there is credit.
+    /// Sets a chosen consumer going, and hands out what is ready, as far as there is credit.
     pub(crate) fn dispatch(&mut self, effects: &mut Effects) {
+        self.consumers.set_going();
+        self.serve(effects);
+    }
+
+    fn serve(&mut self, effects: &mut Effects) {
         while !self.ready.is_empty() {
             let Some((consumer, mode)) = self.consumers.next() else { break };
             let entry = self.ready.pop().expect("it is not empty");
