@@ -11,7 +11,6 @@ use runner::replay::{Settings, replay};
 use runner::report::{Outcome, Verdict};
 use runner::source::{Case, cases};
 
-mod derived;
 mod runner;
 mod strictness;
 mod tampering;
