@@ -198,11 +198,11 @@ impl Channel {
         let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
         // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
         // replies to itself, it returns and confirms first what goes to no queue.
-        let late = if found.queues.is_empty() { found.reply.take() } else { None };
-        let late = late.map(|reply| (reply, held.clone()));
+        let is_late = found.queues.is_empty();
+        let late = if is_late { std::mem::take(&mut found.replies) } else { Vec::new() };
         self.enqueue(&held, mandatory, found);
         let number = self.state.confirm();
-        if let Some((reply, held)) = late {
+        for reply in late {
             reply.deliver(&held);
         }
         Ok(number)
@@ -225,8 +225,7 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), checked.message));
         }
-        let reply = found.reply.take();
-        if reply.as_ref().is_some_and(|reply| !reply.has_room()) {
+        if !found.replies.iter().all(|reply| reply.has_room()) {
             return Err((full("events"), checked.message));
         }
         let queues = found.queues.drain(..).map(|cell| cell.name.clone()).collect();
@@ -240,9 +239,10 @@ impl Channel {
             Mode::Confirm(_) | Mode::Plain => Some(publish),
         });
         // Closed by another thread in between: a transaction that is not committed never was.
-        if late.is_none()
-            && let Some(reply) = reply
-        {
+        if late.is_some() {
+            return Ok(None);
+        }
+        for reply in found.replies.drain(..) {
             reply.deliver(&held);
         }
         Ok(None)
