@@ -525,7 +525,9 @@ impl fmt::Display for Error {
             ErrorKind::UnknownDelivery { delivery_tag } => {
                 write!(f, "unknown delivery tag {delivery_tag}")
             }
-            ErrorKind::UnknownExchangeType { kind } => write!(f, "unknown exchange type '{kind}'"),
+            ErrorKind::UnknownExchangeType { kind } => {
+                f.write_str(&engine::topology::unknown_exchange_type(kind))
+            }
             ErrorKind::Unroutable => f.write_str("no queue was reached"),
             ErrorKind::WrongMode { reason } => f.write_str(reason),
         }

@@ -261,10 +261,17 @@ impl QueueCell {
         after.run(self);
     }
 
+    /// Ends a consumer. What it was handed stays unacked, and nobody is handed anything.
+    pub(crate) fn cancel(self: &Arc<Self>, consumer: ConsumerId) {
+        let now = self.now();
+        let outlet = self.with(|core, effects| core.remove_consumer(consumer, now, effects));
+        drop(outlet);
+    }
+
     /// Ends consumers and returns messages to the queue in one step, so that no other consumer
-    /// gets a younger message before an older one is back. `returned` runs under the lock of the
-    /// queue, when nothing more can be handed to these consumers: it may take locks of a later
-    /// rank, and nothing else.
+    /// gets a younger message before an older one is back; whoever is left is served. `returned`
+    /// runs under the lock of the queue, when nothing more can be handed to these consumers: it may
+    /// take locks of a later rank, and nothing else.
     pub(crate) fn withdraw(
         self: &Arc<Self>,
         consumers: &[ConsumerId],

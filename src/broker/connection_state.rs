@@ -288,20 +288,25 @@ pub(crate) fn end_consumers_of(channel: &ChannelState) {
     }
 }
 
-/// Settles what was taken out of a channel, queue by queue, and lets those go on that waited.
+/// Settles what was taken out of a channel, and lets those go on that waited. Several deliveries
+/// go group by group, and the queue is served after each of them, as in `RabbitMQ`.
 pub(crate) fn settle(
     channel: &ChannelState,
     taken: &[(u64, channel_state::Outstanding)],
     settlement: Settlement,
 ) {
     let resumed = channel.release(taken);
-    let mut rest: Vec<_> = taken.iter().map(|(_, outstanding)| outstanding).collect();
-    while let Some(first) = rest.first().copied() {
-        let (of_cell, others): (Vec<_>, Vec<_>) =
-            rest.into_iter().partition(|one| Arc::ptr_eq(&one.cell, &first.cell));
-        let keys: Vec<_> = of_cell.iter().map(|outstanding| outstanding.key).collect();
-        first.cell.settle(&keys, settlement);
-        rest = others;
+    if let [(_, single)] = taken {
+        single.cell.settle(&[single.key], settlement);
+    } else {
+        let mut ordered: Vec<_> = taken.iter().map(|(_, outstanding)| outstanding).collect();
+        ordered.sort_by(|one, other| one.group().cmp(&other.group()));
+        for group in ordered.chunk_by(|one, other| one.group() == other.group()) {
+            let keys: Vec<_> = group.iter().map(|outstanding| outstanding.key).collect();
+            if let Some(first) = group.first() {
+                first.cell.settle(&keys, settlement);
+            }
+        }
     }
     channel_state::resume(resumed);
 }

@@ -18,14 +18,14 @@ pub(crate) struct Plan {
 struct Run {
     messages: usize,
     queues: Vec<Arc<QueueCell>>,
-    reply: Option<Arc<ReplySlot>>,
+    replies: Vec<Arc<ReplySlot>>,
 }
 
 impl Plan {
     /// Begins a run of messages that go where was found.
     pub(crate) fn start_run(&mut self, found: &mut Found, goes_on: bool) {
         let queues = found.queues.drain(..).collect();
-        self.runs.push(Run { messages: 0, queues, reply: found.reply.take() });
+        self.runs.push(Run { messages: 0, queues, replies: std::mem::take(&mut found.replies) });
         self.goes_on = goes_on;
     }
 
@@ -38,7 +38,7 @@ impl Plan {
 
     /// Whether those who wait for replies can take them now.
     pub(crate) fn has_room(&self) -> bool {
-        self.runs.iter().all(|run| run.reply.as_ref().is_none_or(|reply| reply.has_room()))
+        self.runs.iter().flat_map(|run| &run.replies).all(|reply| reply.has_room())
     }
 
     /// Empties the vector into the queues, with one lock for each of them, and says how many
@@ -51,7 +51,7 @@ impl Plan {
             for message in drained.by_ref().take(run.messages) {
                 let envelope = Checked::again(message).into_envelope(exchange.clone(), key.clone());
                 let held = Held::Resident(Arc::new(envelope));
-                if let Some(reply) = &run.reply {
+                for reply in &run.replies {
                     reply.deliver(&held);
                 }
                 for cell in &run.queues {

@@ -33,7 +33,8 @@ pub(crate) enum Source {
 pub(crate) struct Found {
     pub(crate) queues: Vec<Arc<QueueCell>>,
     /// Who waits for it as a direct reply. Replies count as unroutable, as they do in `RabbitMQ`.
-    pub(crate) reply: Option<Arc<ReplySlot>>,
+    /// Invariant: no two are the same.
+    pub(crate) replies: Vec<Arc<ReplySlot>>,
     routes: Routes<Target>,
     /// What routing has reached and not looked at. Empty between messages.
     reached: Vec<Target>,
@@ -127,13 +128,13 @@ impl Checked {
 
 impl Found {
     fn new() -> Self {
-        Self { queues: Vec::new(), reply: None, routes: Routes::new(), reached: Vec::new() }
+        Self { queues: Vec::new(), replies: Vec::new(), routes: Routes::new(), reached: Vec::new() }
     }
 
     /// Puts a message into the queues that were found, and says how many took it: not those that
     /// have been deleted since.
     pub(crate) fn enqueue(&mut self, held: Held) -> u32 {
-        if let Some(reply) = self.reply.take() {
+        for reply in self.replies.drain(..) {
             reply.deliver(&held);
         }
         let mut queues = 0;
@@ -148,13 +149,13 @@ impl Found {
 
     /// Whether nobody takes the message.
     pub(crate) fn is_empty(&self) -> bool {
-        self.queues.is_empty() && self.reply.is_none()
+        self.queues.is_empty() && self.replies.is_empty()
     }
 
     /// Forgets all targets, for the next message.
     pub(crate) fn clear(&mut self) {
         self.queues.clear();
-        self.reply = None;
+        self.replies.clear();
         self.routes.clear();
     }
 }
@@ -194,14 +195,17 @@ impl VhostState {
     /// Whether everyone who was found has room for a message of so many bytes.
     pub(crate) fn check_room(&self, bytes: u64, found: &Found) -> Result<(), PublishReason> {
         let bytes = bytes.saturating_mul(found.queues.len() as u64);
-        let is_taken = found.reply.as_ref().is_none_or(|reply| reply.has_room());
+        let is_taken = found.replies.iter().all(|reply| reply.has_room());
         if is_taken && self.context.has_room(bytes) { Ok(()) } else { Err(PublishReason::Full) }
     }
 
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {
         for key in keys {
             if reply::is_address(key) {
-                found.reply = found.reply.take().or_else(|| self.replies.find(key));
+                let known = &found.replies;
+                let reply = self.replies.find(key);
+                let new = reply.filter(|reply| known.iter().all(|one| !Arc::ptr_eq(one, reply)));
+                found.replies.extend(new);
             } else if let Some(cell) = self.routed_queue(key)
                 && found.routes.mark(cell.slot())
             {

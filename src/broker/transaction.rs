@@ -55,7 +55,7 @@ enum Step {
         /// Exchange and key.
         to: (Name, Name),
         queues: Vec<Arc<QueueCell>>,
-        reply: Option<Arc<ReplySlot>>,
+        replies: Vec<Arc<ReplySlot>>,
     },
     Settle(Delivery, Outcome),
 }
@@ -101,7 +101,12 @@ impl Transaction {
             let size = checked.byte_size(exchange.name(), key);
             self.bytes = self.bytes.saturating_add(size.saturating_mul(queues.len() as u64));
             let to = (exchange.source_name(), Name::from(key));
-            self.steps.push(Step::Publish { checked, to, queues, reply: found.reply.take() });
+            self.steps.push(Step::Publish {
+                checked,
+                to,
+                queues,
+                replies: std::mem::take(&mut found.replies),
+            });
             Ok(routed)
         })
     }
@@ -150,9 +155,9 @@ impl Transaction {
     fn apply(self) {
         for step in self.steps {
             match step {
-                Step::Publish { checked, to: (exchange, key), queues, reply } => {
+                Step::Publish { checked, to: (exchange, key), queues, replies } => {
                     let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
-                    if let Some(reply) = reply {
+                    for reply in replies {
                         reply.deliver(&held);
                     }
                     for cell in queues {

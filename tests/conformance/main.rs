@@ -11,7 +11,6 @@ use runner::replay::{Settings, replay};
 use runner::report::{Outcome, Verdict};
 use runner::source::{Case, cases};
 
-mod derived;
 mod runner;
 mod strictness;
 mod tampering;
@@ -56,6 +55,12 @@ fn all_pass(path: &str) {
 #[test]
 fn core_scenarios_pass() {
     all_pass("lists/core.txt");
+}
+
+/// What was recorded later: corners that the first recordings leave open, and random operations.
+#[test]
+fn further_recordings_pass() {
+    all_pass("lists/further.txt");
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn every_scenario_is_on_one_list() {
         names.sort();
         names
     };
-    let lists = ["core", "later", "may-differ", "queue-features", "restart"];
+    let lists = ["core", "further", "later", "may-differ", "queue-features", "restart"];
     let listed = lists.iter().flat_map(|list| recorded(&format!("lists/{list}.txt"))).collect();
     assert_eq!(sorted_names(listed), sorted_names(recorded("scenarios")));
 }

@@ -2,9 +2,9 @@
 //! has its line.
 //!
 //! A code span `a/b.rs::c` means a test `c` in that file, below `src` or below the root. In the
-//! rules, `area/name` means a recorded scenario (`derived/name` one that nobody recorded), which
-//! the gate has to require; under a heading that says "not yet" it has to be one that the gate does
-//! not require, so that the page is mended when a feature becomes effective.
+//! rules, `area/name` means a recorded scenario, which the gate has to require; under a heading
+//! that says "not yet" it has to be one that the gate does not require, so that the page is mended
+//! when a feature becomes effective.
 
 use crate::{
     finding::Finding,
@@ -19,12 +19,12 @@ const RULES: &str = "src/guide/semantics.md";
 
 const SCENARIOS: &str = "tests/conformance/scenarios/";
 
-/// Scenarios that follow from the rules; all of them have to pass.
-const DERIVED: &str = "tests/conformance/derived/";
-
 /// The lists of scenarios that have to pass.
-const REQUIRED: [&str; 2] =
-    ["tests/conformance/lists/core.txt", "tests/conformance/lists/queue-features.txt"];
+const REQUIRED: [&str; 3] = [
+    "tests/conformance/lists/core.txt",
+    "tests/conformance/lists/further.txt",
+    "tests/conformance/lists/queue-features.txt",
+];
 
 /// The list of those among them that wait for a feature.
 const WAITING: &str = "tests/conformance/lists/not-yet.txt";
@@ -123,19 +123,13 @@ fn is_at(path: &str, named: &str) -> bool {
 fn scenario(project: &Project, text: &str) -> Option<String> {
     let (area, name) = text.split_once('/')?;
     let is_name = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_';
-    let folder = match area {
-        "derived" => DERIVED.to_owned(),
-        _ => format!("{SCENARIOS}{area}/"),
-    };
+    let folder = format!("{SCENARIOS}{area}/");
     let has_form = !name.is_empty() && name.chars().all(is_name);
     let is_there = project.texts.iter().any(|text| text.path.starts_with(&folder));
     (has_form && is_there).then(|| format!("{folder}{name}.json"))
 }
 
 fn is_required(project: &Project, scenario: &str) -> bool {
-    if scenario.starts_with("derived/") {
-        return true;
-    }
     let line = format!("scenarios/{scenario}.json");
     let is_on = |list: &&str| {
         text(project, list).is_some_and(|list| list.text.lines().any(|listed| listed == line))
@@ -194,9 +188,9 @@ mod tests {
                 text("tests/conformance/scenarios/area/one.json", "{}"),
                 text("tests/conformance/scenarios/area/two.json", "{}"),
                 text("tests/conformance/scenarios/area/lone.json", "{}"),
-                text("tests/conformance/derived/four.json", "{}"),
                 text(REQUIRED[0], "scenarios/area/one.json\n"),
-                text(REQUIRED[1], "scenarios/area/two.json\n"),
+                text(REQUIRED[1], ""),
+                text(REQUIRED[2], "scenarios/area/two.json\n"),
                 text(WAITING, "scenarios/area/two.json\n"),
             ],
         }
@@ -212,7 +206,7 @@ mod tests {
     #[test]
     fn what_is_there_may_be_named() {
         check_page("`a/b.rs::a_fact`, `tests/c.rs::a_fact`, `tests/conformance`", &[]);
-        check_page("`area/one`, `derived/four`", &[]);
+        check_page("`area/one`", &[]);
         check_page("`and/or`, `a::b`, `area/One`, `x-queue-type`", &[]);
         check_page("# Not yet\n# This is not yet effective\n`area/two`", &[]);
         check_page("```text\n`area/three`\n```", &[]);
@@ -230,7 +224,6 @@ mod tests {
     #[test]
     fn scenarios_have_to_exist_and_to_pass() {
         check_page("`area/three`", &["`area/three` is named, but there is no such scenario"]);
-        check_page("`derived/one`", &["`derived/one` is named, but there is no such scenario"]);
         check_page("`area/two`", &["`area/two` is named, but nothing requires it to pass"]);
         check_page("`area/lone`", &["`area/lone` is named, but nothing requires it to pass"]);
         let page = "# Accepted, not yet effective\n`area/one`";

@@ -30,6 +30,9 @@ impl Channel {
     /// Bounds how many deliveries may be unsettled: of the channel as a whole if it is `global`,
     /// of each consumer that starts later if not. The latter also lifts the bound of the channel.
     ///
+    /// A bound of the channel where there was none counts all that is unsettled, what was got
+    /// included; settling what was got gives none of it back, as in `RabbitMQ`.
+    ///
     /// # Errors
     ///
     /// `NotImplemented` if `prefetch_size` is not zero.
@@ -110,6 +113,9 @@ impl Channel {
 
     /// Ends a consumer. What it was delivered stays outstanding. It is no error if there is none.
     ///
+    /// If it was the single active consumer of its queue, another one becomes that, and is not
+    /// served before something comes or returns to the queue, as in `RabbitMQ`.
+    ///
     /// # Errors
     ///
     /// `Closed`, or the error that closed the channel.
@@ -118,8 +124,18 @@ impl Channel {
             // The consumer of replies may have the tag of another one, and goes first.
             if let Some(address) = self.state.remove_reply_consumer(consumer_tag) {
                 drop(self.vhost().replies.remove(&address));
-            } else {
-                self.end_consumer(consumer_tag);
+            } else if let Some(ChannelConsumer { cell, id }) =
+                self.state.remove_consumer(consumer_tag)
+            {
+                // As `delivery/sac_cancel_backlog_then_ack` and its neighbours record it, the
+                // successor of a single active consumer is chosen and what is ready stays where it
+                // is. A publish, a new consumer, a requeue or the close of a channel with a part in
+                // the queue sets the successor going; an ack or a get does not.
+                cell.cancel(id);
+                // Closed by another thread meanwhile, which may not have seen the consumer.
+                if self.state.check_open().is_err() {
+                    cell.withdraw(&[], Settlement::Requeue, || self.state.take_of(&cell));
+                }
             }
             Ok(())
         })

@@ -17,8 +17,7 @@ use crate::{
         tx::{Mandatory, TxBuffer, TxPublish, TxSettlement},
         unblocking,
     },
-    engine::queue::Held,
-    message::Envelope,
+    engine::queue::{Held, Settlement},
 };
 
 impl Channel {
@@ -59,8 +58,8 @@ impl Channel {
         })
     }
 
-    /// Makes it happen: the publishes in order, then the settlements. Messages that are to be
-    /// returned are returned now.
+    /// Makes it happen: first the acks, then the publishes, then what is requeued or discarded, all
+    /// of them in order. Messages that are to be returned are returned now.
     ///
     /// # Errors
     ///
@@ -70,22 +69,25 @@ impl Channel {
         self.run(|| {
             let vhost = self.vhost();
             vhost.context.backlog.tell();
-            let TxBuffer { publishes, settlements } = self.state.take_tx(|buffer| {
+            let mut buffer = self.state.take_tx(|buffer| {
                 let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
                 let has_room = vhost.context.budget.has_room(bytes);
                 if has_room { Ok(()) } else { Err(full("memory_bytes")) }
             })?;
+            // Acks overtake what else waits for a queue of `RabbitMQ`.
+            let (acks, others): (Vec<_>, Vec<_>) = buffer
+                .take_settlements()
+                .into_iter()
+                .partition(|of| of.settlement == Settlement::Accept);
+            self.settle_all(acks);
             publish::with_found(|found| {
-                for TxPublish { envelope, queues, reply, mandatory } in publishes {
+                for TxPublish { held, queues, mandatory } in buffer.publishes.drain(..) {
                     let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
                     found.queues.extend(cells);
-                    found.reply = reply;
-                    self.enqueue(envelope, mandatory, found);
+                    self.enqueue(&held, mandatory, found);
                 }
             });
-            for TxSettlement { settlement, taken } in settlements {
-                connection_state::settle(&self.state, &taken, settlement);
-            }
+            self.settle_all(others);
             Ok(())
         })
     }
@@ -194,11 +196,21 @@ impl Channel {
             }
             return Err((full("memory_bytes"), checked.message));
         }
-        self.enqueue(checked.into_envelope(exchange, key), mandatory, found);
-        Ok(self.state.confirm())
+        let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
+        // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
+        // replies to itself, it returns and confirms first what goes to no queue.
+        let is_late = found.queues.is_empty();
+        let late = if is_late { std::mem::take(&mut found.replies) } else { Vec::new() };
+        self.enqueue(&held, mandatory, found);
+        let number = self.state.confirm();
+        for reply in late {
+            reply.deliver(&held);
+        }
+        Ok(number)
     }
 
-    /// Keeps a publish for the commit. Where it goes is decided now.
+    /// Keeps a publish for the commit. Where it goes is decided now. A direct reply is delivered
+    /// now, too, as in `RabbitMQ`, whatever becomes of the transaction.
     fn buffer(
         &self,
         checked: Checked,
@@ -214,9 +226,12 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), checked.message));
         }
+        if !found.replies.iter().all(|reply| reply.has_room()) {
+            return Err((full("events"), checked.message));
+        }
         let queues = found.queues.drain(..).map(|cell| cell.name.clone()).collect();
-        let envelope = checked.into_envelope(exchange, key);
-        let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory };
+        let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
+        let publish = TxPublish { held: held.clone(), queues, mandatory };
         let late = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => {
                 buffer.publishes.push(publish);
@@ -225,16 +240,26 @@ impl Channel {
             Mode::Confirm(_) | Mode::Plain => Some(publish),
         });
         // Closed by another thread in between: a transaction that is not committed never was.
-        drop(late);
+        if late.is_some() {
+            return Ok(None);
+        }
+        for reply in found.replies.drain(..) {
+            reply.deliver(&held);
+        }
         Ok(None)
     }
 
+    fn settle_all(&self, settlements: Vec<TxSettlement>) {
+        for TxSettlement { settlement, taken } in settlements {
+            connection_state::settle(&self.state, &taken, settlement);
+        }
+    }
+
     /// Puts a message into its queues. If none takes it and it is mandatory, it comes back.
-    fn enqueue(&self, envelope: Envelope, mandatory: Mandatory, found: &mut Found) {
-        let held = Held::Resident(Arc::new(envelope));
+    fn enqueue(&self, held: &Held, mandatory: Mandatory, found: &mut Found) {
         let queues = found.enqueue(held.clone());
         if queues == 0 && mandatory == Mandatory::Yes {
-            self.state.send_back(&held);
+            self.state.send_back(held);
         }
     }
 }

@@ -54,11 +54,24 @@ pub(crate) struct Outstanding {
     origin: Origin,
 }
 
-/// How a delivery came about. What was got does not count for the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a delivery came about: got, under this tag, or delivered to the consumer of this tag.
+/// Settling what was got gives the window no room back.
+///
+/// Invariant: the order is that in which `RabbitMQ` settles them, whose terms have numbers before
+/// strings.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
-    Consumer,
-    Get,
+    Get(u64),
+    Consumer(Name),
+}
+
+impl Outstanding {
+    /// Deliveries of one group are settled in one step. Groups go in order: by the name of the
+    /// queue and the tag of the consumer, where each that was got is a group of its own. Of one
+    /// name there may be several queues, of which all but one are deleted.
+    pub(crate) fn group(&self) -> impl Ord {
+        (&self.cell.name, &self.origin, self.cell.slot())
+    }
 }
 
 /// A consumer of the channel.
@@ -174,7 +187,7 @@ impl ChannelState {
         let delivery_tag = match outstanding {
             None => state.tags.skip(),
             Some((cell, key)) => {
-                state.tags.push(Outstanding { cell, key, origin: Origin::Consumer })
+                state.tags.push(Outstanding { cell, key, origin: Origin::Consumer(tag.clone()) })
             }
         };
         // A closed channel delivers nothing any more; what it has under a tag goes back.

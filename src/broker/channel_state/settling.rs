@@ -86,7 +86,8 @@ impl ChannelState {
             match outstanding {
                 None => state.tags.skip(),
                 Some((cell, key)) => {
-                    state.tags.push(Outstanding { cell, key, origin: Origin::Get })
+                    let origin = Origin::Get(state.tags.peek());
+                    state.tags.push(Outstanding { cell, key, origin })
                 }
             }
         };
@@ -106,7 +107,7 @@ impl ChannelState {
     pub(crate) fn release(&self, settled: &[(u64, Outstanding)]) -> Resumed {
         let consumed = settled
             .iter()
-            .filter(|(_, outstanding)| outstanding.origin == Origin::Consumer)
+            .filter(|(_, outstanding)| matches!(outstanding.origin, Origin::Consumer(_)))
             .count();
         let mut state = self.state.lock();
         state.window.release(u32::try_from(consumed).expect("fewer than 2^32 deliveries"));
@@ -117,7 +118,8 @@ impl ChannelState {
     #[must_use]
     pub(crate) fn set_window(&self, limit: Option<u32>) -> Resumed {
         let mut state = self.state.lock();
-        state.window.set_limit(limit);
+        let unsettled = state.tags.len();
+        state.window.set_limit(limit, unsettled);
         std::mem::take(&mut state.blocked)
     }
 }

@@ -103,6 +103,11 @@ impl<K> Tags<K> {
         self.window.get(self.position(tag)?)?.1.as_ref()
     }
 
+    /// How many are outstanding.
+    pub(crate) fn len(&self) -> usize {
+        self.outstanding
+    }
+
     /// What is outstanding, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &K> {
         self.window.iter().filter_map(|(_, key)| key.as_ref())

@@ -46,7 +46,8 @@ impl fmt::Display for Text<'_> {
 }
 
 fn quoted(value: &Value) -> String {
-    format!("'{}'", Text(value))
+    // Where no type is told, the text of the reference calls a void nothing.
+    if *value == Value::Void { "none".to_owned() } else { format!("'{}'", Text(value)) }
 }
 
 fn described(value: Option<&Value>) -> String {
@@ -191,6 +192,13 @@ mod tests {
             Some(Value::Array(vec![Value::I64(1)])),
             Some(("'[{long,1}]'", "'[{signedint,1}]'")),
         );
+    }
+
+    #[test]
+    fn a_void_against_a_value_looks_like_nothing() {
+        check(Some(Value::I32(5)), Some(Value::Void), Some(("none", "'5'")));
+        check(Some(Value::Void), Some(Value::from("a")), Some(("'a'", "none")));
+        check(None, Some(Value::Void), Some(("the value 'undefined' of type 'void'", "none")));
     }
 
     #[test]

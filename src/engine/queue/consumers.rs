@@ -6,7 +6,8 @@
 //! with one consumer and with ten thousand.
 //!
 //! With a single active consumer only that one ever joins the round. The first to register is
-//! active; when it goes, the highest priority follows, and among equals the longest waiting.
+//! active; when it goes, the highest priority follows, and among equals the longest waiting. The
+//! one that follows is chosen at once and joins the round when something sets it going.
 
 use std::collections::VecDeque;
 
@@ -95,6 +96,8 @@ struct Consumer<C> {
 /// does, otherwise in none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
+    /// It has become the single active consumer, and nothing has set it going since.
+    Chosen,
     /// Its own prefetch is used up.
     Full,
     InRound,
@@ -223,11 +226,23 @@ impl<C: Credit> Consumers<C> {
             && *active == Some(id)
         {
             *active = successor(&self.slots);
-            if let Some(next) = *active {
-                self.join_round(next.slot);
+            let next = active.and_then(|next| self.slots.get_mut(next.slot as usize));
+            if let Some(next) = next {
+                next.standing = Standing::Chosen;
             }
         }
         Some(consumer.credit)
+    }
+
+    /// Lets the single active consumer take its turns, and says whether it was only chosen.
+    pub(crate) fn set_going(&mut self) -> bool {
+        let Selection::SingleActive(Some(active)) = self.selection else { return false };
+        let is_chosen =
+            self.get(active).is_some_and(|consumer| consumer.standing == Standing::Chosen);
+        if is_chosen {
+            self.join_round(active.slot);
+        }
+        is_chosen
     }
 
     /// Takes all consumers off the queue, oldest first.
@@ -293,7 +308,7 @@ impl<C: Credit> Consumers<C> {
             .iter()
             .filter_map(|(slot, consumer)| match consumer.standing {
                 Standing::NoCredit(parked_at) => Some((parked_at, slot)),
-                Standing::Full | Standing::InRound | Standing::Standby => None,
+                Standing::Chosen | Standing::Full | Standing::InRound | Standing::Standby => None,
             })
             .collect();
         parked.sort_unstable();
@@ -368,7 +383,8 @@ impl<C: Credit> Consumers<C> {
                 let is_standby = consumer.standing == Standing::Standby;
                 assert_eq!(is_standby, active != Some(id), "only the active one has turns");
             } else {
-                assert_ne!(consumer.standing, Standing::Standby, "everyone takes part");
+                let takes_part = !matches!(consumer.standing, Standing::Chosen | Standing::Standby);
+                assert!(takes_part, "everyone takes part");
             }
         }
         let full = self.slots.iter().filter(|(_, consumer)| !consumer.has_room()).count();

@@ -165,12 +165,16 @@ impl<C: Credit> QueueCore<C> {
         self.bytes += entry.stamp.bytes();
         self.counts.enqueued += 1;
         effects.stage(Staged::Enqueued(seq));
+        let is_set_going = self.consumers.set_going();
         if self.ready.is_empty()
             && let Some(turn) = self.consumers.next()
         {
             self.hand_over(entry, turn, effects);
         } else {
             self.ready.push(entry);
+            if is_set_going {
+                self.serve(effects);
+            }
         }
         Ok(())
     }
@@ -182,8 +186,9 @@ impl<C: Credit> QueueCore<C> {
         self.ready.is_empty() && self.consumers.anyone_is_full()
     }
 
-    /// Ends hand-outs, in this order, and then hands out what that made room for. A key whose
-    /// hand-out has ended already is passed over; the answer counts the others.
+    /// Ends hand-outs, in this order, and then hands out what that made room for; what returns sets
+    /// a chosen consumer going, too. A key whose hand-out has ended already is passed over; the
+    /// answer counts the others.
     ///
     /// What goes back has to be in the custody of the queue; see [`give_back`](Self::give_back).
     pub(crate) fn settle(
@@ -193,7 +198,7 @@ impl<C: Credit> QueueCore<C> {
         effects: &mut Effects,
     ) -> usize {
         let settled = keys.iter().filter(|key| self.end(**key, None, settlement, effects)).count();
-        self.dispatch(effects);
+        self.go_on_after(settlement, effects);
         settled
     }
 
@@ -207,7 +212,7 @@ impl<C: Credit> QueueCore<C> {
         for (key, held) in handed {
             self.end(key, Some(held), settlement, effects);
         }
-        self.dispatch(effects);
+        self.go_on_after(settlement, effects);
     }
 
     /// Accepts a hand-out and all earlier ones of the same consumer.
@@ -252,8 +257,9 @@ impl<C: Credit> QueueCore<C> {
     }
 
     /// Takes a consumer off the queue. What it was handed stays handed out. Dispatches nothing, so
-    /// that the caller can return its messages first: a call of [`settle`](Self::settle) or
-    /// [`dispatch`](Self::dispatch) has to follow.
+    /// that the caller can return its messages first. If it was the single active one, the next is
+    /// chosen, which is served only after a message or a consumer comes, or messages return, be it
+    /// none: see [`settle`](Self::settle).
     pub(crate) fn remove_consumer(
         &mut self,
         consumer: ConsumerId,
@@ -271,11 +277,26 @@ impl<C: Credit> QueueCore<C> {
     /// Credit that consumers share with others has come back.
     pub(crate) fn resume(&mut self, effects: &mut Effects) {
         self.consumers.resume();
-        self.dispatch(effects);
+        self.serve(effects);
     }
 
-    /// Hands out what is ready, as far as there is credit.
+    /// Sets a chosen consumer going, and hands out what is ready, as far as there is credit.
     pub(crate) fn dispatch(&mut self, effects: &mut Effects) {
+        self.consumers.set_going();
+        self.serve(effects);
+    }
+
+    fn go_on_after(&mut self, settlement: Settlement, effects: &mut Effects) {
+        match settlement {
+            Settlement::Accept
+            | Settlement::AcceptOnReceipt
+            | Settlement::Drop
+            | Settlement::Reject => self.serve(effects),
+            Settlement::Requeue | Settlement::ReturnUnseen => self.dispatch(effects),
+        }
+    }
+
+    fn serve(&mut self, effects: &mut Effects) {
         while !self.ready.is_empty() {
             let Some(turn) = self.consumers.next() else { break };
             let entry = self.ready.pop().expect("it is not empty");

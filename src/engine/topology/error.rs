@@ -71,9 +71,15 @@ impl TopologyError {
             Self::SystemExchange(name) => {
                 format!("deletion of system {} not allowed", exchange(name, vhost))
             }
-            Self::UnknownExchangeType(name) => format!("unknown exchange type '{name}'"),
+            Self::UnknownExchangeType(name) => unknown_exchange_type(name),
         }
     }
+}
+
+/// Nobody knows the empty type either, but the reference has another word for it.
+pub(crate) fn unknown_exchange_type(kind: &str) -> String {
+    let word = if kind.is_empty() { "invalid" } else { "unknown" };
+    format!("{word} exchange type '{kind}'")
 }
 
 fn exchange(name: &Name, vhost: &str) -> String {

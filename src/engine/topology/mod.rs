@@ -36,7 +36,7 @@ use crate::{
 
 pub(crate) use binding::BindingSpec;
 pub(crate) use change::{Change, Declared};
-pub(crate) use error::TopologyError;
+pub(crate) use error::{TopologyError, unknown_exchange_type};
 
 use record::{Bindings, ExchangeRecord, QueueRecord, Serial};
 

@@ -179,6 +179,7 @@ fn exchange_types_have_four_names() {
         assert_eq!(exchange_kind(kind).unwrap().as_str(), kind);
     }
     check_text(exchange_kind("bogus"), "unknown exchange type 'bogus'");
+    check_text(exchange_kind(""), "invalid exchange type ''");
 }
 
 #[test]

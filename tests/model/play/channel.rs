@@ -9,8 +9,9 @@ use super::{store::End, world::Seen};
 pub(crate) struct Outstanding {
     pub(crate) store: usize,
     pub(crate) place: u64,
-    /// What was got does not count for the window of the channel.
-    pub(crate) is_consumed: bool,
+    /// The tag of the consumer; `None` if it was got. Settling what was got gives no room back to
+    /// the window of the channel.
+    pub(crate) consumer: Option<u8>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,9 +42,9 @@ pub(crate) struct Channel {
     pub(crate) last_tag: u64,
     pub(crate) outstanding: BTreeMap<u64, Outstanding>,
     pub(crate) prefetch: u16,
-    /// How many deliveries to consumers may be unsettled, and how many are. Zero is unlimited.
+    /// How many deliveries may take room, zero being unlimited, and how many do.
     pub(crate) window: u16,
-    pub(crate) taken: u16,
+    pub(crate) taken: i64,
     /// Queues that it refused a delivery, in that order.
     pub(crate) refused: Vec<usize>,
     pub(crate) mode: Mode,
@@ -57,14 +58,33 @@ pub(crate) struct Channel {
 impl Channel {
     /// Whether a delivery from this queue fits the window.
     pub(crate) fn try_take(&mut self, store: usize, auto_ack: bool) -> bool {
-        if self.is_closed || self.window > 0 && self.taken >= self.window {
+        if self.is_closed || self.window > 0 && self.taken >= i64::from(self.window) {
             if !self.refused.contains(&store) {
                 self.refused.push(store);
             }
             return false;
         }
-        self.taken += u16::from(!auto_ack);
+        self.taken += i64::from(self.window > 0 && !auto_ack);
         true
+    }
+
+    /// A limit that comes where there was none finds everything that is unsettled.
+    pub(crate) fn set_window(&mut self, count: u16) {
+        match (self.window, count) {
+            (_, 0) => self.taken = 0,
+            (0, _) => self.taken = i64::try_from(self.outstanding.len()).unwrap_or(i64::MAX),
+            _ => {}
+        }
+        self.window = count;
+    }
+
+    /// Gives room back for what was delivered to consumers. What was got has taken it for good.
+    pub(crate) fn release(&mut self, settled: &[(u64, Outstanding)]) {
+        let consumed =
+            settled.iter().filter(|(_, outstanding)| outstanding.consumer.is_some()).count();
+        if self.taken != 0 {
+            self.taken -= i64::try_from(consumed).unwrap_or(i64::MAX);
+        }
     }
 
     /// Gives a delivery its tag.

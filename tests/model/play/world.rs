@@ -1,5 +1,7 @@
 //! A broker too simple to be wrong: flat lists, and no thought of speed.
 
+use std::collections::BTreeMap;
+
 use super::{
     channel::{Channel, Mode, Outstanding, Publish, Transaction},
     routing::route,
@@ -173,7 +175,7 @@ impl World {
             Call::Qos { count, global } => {
                 let of = &mut self.channels[channel];
                 // The limit of a consumer lifts that of the channel.
-                of.window = if global { count } else { 0 };
+                of.set_window(if global { count } else { 0 });
                 of.prefetch = if global { of.prefetch } else { count };
                 let refused = std::mem::take(&mut of.refused);
                 self.resume(&refused);
@@ -324,12 +326,11 @@ impl World {
             (Call::ConfirmSelect, Mode::Confirm(_)) | (Call::TxSelect, Mode::Tx(_)) => {}
             (Call::TxCommit, Mode::Tx(transaction)) => {
                 let Transaction { publishes, settlements } = std::mem::take(transaction);
+                self.settle_all(channel, &settlements, |end| end == End::Ack);
                 for publish in &publishes {
                     self.enqueue(channel, publish);
                 }
-                for (end, taken) in settlements {
-                    self.settle(channel, &taken, end);
-                }
+                self.settle_all(channel, &settlements, |end| end != End::Ack);
             }
             (Call::TxRollback, Mode::Tx(transaction)) => {
                 let settlements = std::mem::take(transaction).settlements;
@@ -385,7 +386,7 @@ impl World {
         let Some(message) = self.stores[store].hand_out(Holder::Getter, auto_ack) else {
             return Answer::GotNothing;
         };
-        let outstanding = Outstanding { store, place: message.place, is_consumed: false };
+        let outstanding = Outstanding { store, place: message.place, consumer: None };
         let tag = self.channels[channel].number(Some(outstanding).filter(|_| !auto_ack));
         let (content, redelivered) = (message.content, message.redelivered);
         Answer::Got { tag, content, redelivered, left: self.counts(store).ready }
@@ -407,7 +408,7 @@ impl World {
             self.stores[store].turns.push(consumer);
             let holder = Holder::Consumer(consumer);
             let Some(message) = self.stores[store].hand_out(holder, auto_ack) else { return };
-            let outstanding = Outstanding { store, place: message.place, is_consumed: true };
+            let outstanding = Outstanding { store, place: message.place, consumer: Some(name) };
             let channel = &mut self.channels[channel];
             let tag = channel.number(Some(outstanding).filter(|_| !auto_ack));
             let (content, redelivered) = (message.content, message.redelivered);
@@ -430,21 +431,39 @@ impl World {
         Ok(Answer::Done)
     }
 
-    /// Settles queue by queue; then those go on that the channel had refused.
-    fn settle(&mut self, channel: usize, taken: &[(u64, Outstanding)], end: End) {
-        let of = &mut self.channels[channel];
-        for (_, outstanding) in taken {
-            of.taken -= u16::from(outstanding.is_consumed);
-        }
-        let refused = std::mem::take(&mut of.refused);
-        let mut stores: Vec<usize> = Vec::new();
-        for (_, outstanding) in taken {
-            if !stores.contains(&outstanding.store) {
-                stores.push(outstanding.store);
+    /// Settles what a transaction has collected, as far as it is `wanted`. Those of one kind that
+    /// follow one another are one.
+    fn settle_all(
+        &mut self,
+        channel: usize,
+        settlements: &[(End, Vec<(u64, Outstanding)>)],
+        wanted: impl Fn(End) -> bool,
+    ) {
+        for same in settlements.chunk_by(|one, other| one.0 == other.0) {
+            let end = same[0].0;
+            if wanted(end) {
+                let taken: Vec<_> = same.iter().flat_map(|(_, taken)| taken).copied().collect();
+                self.settle(channel, &taken, end);
             }
         }
-        for store in stores {
-            self.settle_of(store, taken, end);
+    }
+
+    /// Settles by the names of the queues, and within one by the tags of the consumers: what was
+    /// got first, one by one. Then those go on that the channel had refused.
+    fn settle(&mut self, channel: usize, taken: &[(u64, Outstanding)], end: End) {
+        let of = &mut self.channels[channel];
+        of.release(taken);
+        let refused = std::mem::take(&mut of.refused);
+        let mut groups: BTreeMap<_, Vec<u64>> = BTreeMap::new();
+        for (tag, Outstanding { store, place, consumer }) in taken {
+            let got = Some(*tag).filter(|_| consumer.is_none());
+            let key = (self.stores[*store].name, *consumer, got, *store);
+            groups.entry(key).or_default().push(*place);
+        }
+        for ((.., store), places) in groups {
+            for place in places {
+                self.stores[store].settle(place, end);
+            }
             self.dispatch(store);
         }
         self.resume(&refused);

@@ -170,7 +170,7 @@ impl Life {
             assert!(!self.ids.contains(&id), "{id:?} comes twice");
             self.ids.push(id);
             self.core.dispatch(&mut self.effects);
-            self.reference.settle(&[], Settlement::Accept, outcome);
+            self.reference.start(outcome);
         }
     }
 
@@ -186,14 +186,11 @@ impl Life {
             return;
         }
         self.reference.cancel(consumer, self.now_ms, outcome);
-        let (hand_outs, settlement) = match returning {
-            Returning::All(settlement) => {
-                (self.reference.hand_outs_of(|of| of == Some(consumer)), settlement)
-            }
-            Returning::Nothing => (Vec::new(), Settlement::Requeue),
-        };
-        self.settle(&hand_outs, settlement, outcome);
-        self.resume(outcome);
+        if let Returning::All(settlement) = returning {
+            let hand_outs = self.reference.hand_outs_of(|of| of == Some(consumer));
+            self.settle(&hand_outs, settlement, outcome);
+            self.resume(outcome);
+        }
     }
 
     fn settle(&mut self, hand_outs: &[usize], settlement: Settlement, outcome: &mut Outcome) {

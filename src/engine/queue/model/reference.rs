@@ -80,6 +80,8 @@ pub(super) struct Reference {
     /// Whom a window refused, in that order.
     refused: Vec<usize>,
     active: Option<usize>,
+    /// The active one as long as nothing has set it going.
+    chosen: Option<usize>,
     limits: [Option<u8>; super::step::WINDOWS as usize],
     last_used_ms: u64,
     is_deleted: bool,
@@ -95,6 +97,7 @@ impl Reference {
             turns: Vec::new(),
             refused: Vec::new(),
             active: None,
+            chosen: None,
             limits: Default::default(),
             last_used_ms: 0,
             is_deleted: false,
@@ -105,7 +108,7 @@ impl Reference {
         outcome.staged.push((true, self.messages.len() as u64));
         let message = Message { bytes, place: Place::Ready, redelivered: false, returns: 0 };
         self.messages.push(message);
-        self.dispatch(outcome);
+        self.start(outcome);
     }
 
     /// Whether it is refused.
@@ -136,8 +139,8 @@ impl Reference {
             let priority = |of: &usize| self.consumers[*of].terms.priority;
             let highest = self.present().map(|of| priority(&of)).max();
             let active = self.present().find(|of| Some(priority(of)) == highest);
-            self.turns.extend(active);
             self.active = active;
+            self.chosen = active;
         }
         self.last_used_ms = now_ms;
         outcome.abandoned |= self.config.auto_delete && self.present().next().is_none();
@@ -153,8 +156,17 @@ impl Reference {
             .iter()
             .filter(|hand_out| self.settle_one(**hand_out, settlement, outcome))
             .count();
+        if matches!(settlement, Settlement::Requeue | Settlement::ReturnUnseen) {
+            self.start(outcome);
+        }
         self.dispatch(outcome);
         settled
+    }
+
+    /// Sets going who was chosen.
+    pub(super) fn start(&mut self, outcome: &mut Outcome) {
+        self.turns.extend(self.chosen.take());
+        self.dispatch(outcome);
     }
 
     /// Takes the head, and says what is seen of it.
@@ -211,6 +223,7 @@ impl Reference {
         self.turns.clear();
         self.refused.clear();
         self.active = None;
+        self.chosen = None;
         self.is_deleted = true;
         Ok(consumers)
     }

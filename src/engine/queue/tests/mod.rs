@@ -110,7 +110,6 @@ impl Desk {
     fn cancel(&mut self, consumer: usize) {
         let id = self.consumers[consumer];
         self.queue.remove_consumer(id, START, &mut self.effects).unwrap();
-        self.queue.dispatch(&mut self.effects);
     }
 
     fn settle(&mut self, words: &str, settlement: Settlement) -> usize {

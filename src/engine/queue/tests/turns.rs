@@ -150,6 +150,47 @@ fn what_the_former_active_consumer_holds_reaches_the_next_when_it_returns() {
     desk.check("1:a!");
 }
 
+/// Cancels the active one of two consumers while messages are ready, and compares what a cause
+/// leads to.
+#[track_caller]
+fn check_successor(cause: impl FnOnce(&mut Desk), expected: &str) {
+    let mut desk = Desk::with_argument("x-single-active-consumer", true);
+    desk.consume(prefetch(1));
+    desk.consume(TERMS);
+    desk.publish("a b c");
+    desk.check("0:a");
+    desk.cancel(0);
+    desk.queue.resume(&mut desk.effects);
+    desk.check("");
+    cause(&mut desk);
+    desk.check(expected);
+}
+
+#[test]
+fn a_successor_is_set_going_by_what_comes_or_returns() {
+    check_successor(|desk| desk.publish("d"), "1:b 1:c 1:d");
+    check_successor(|desk| desk.consume(TERMS), "1:b 1:c");
+    check_successor(|desk| assert_eq!(desk.settle("a", Settlement::Requeue), 1), "1:a! 1:b 1:c");
+    check_successor(|desk| assert_eq!(desk.settle("", Settlement::ReturnUnseen), 0), "1:b 1:c");
+}
+
+#[test]
+fn a_successor_is_not_set_going_by_what_leaves() {
+    let mut desk = Desk::with_argument("x-single-active-consumer", true);
+    for _ in 0..3 {
+        desk.consume(prefetch(1));
+    }
+    desk.publish("a b c d");
+    desk.check("0:a");
+    desk.cancel(0);
+    desk.cancel(1);
+    desk.settle("a", Settlement::Accept);
+    desk.check("");
+    desk.check_ready("b c d");
+    desk.publish("e");
+    desk.check("2:e");
+}
+
 #[test]
 fn getting_asks_no_consumer() {
     for mut desk in [Desk::new(), Desk::with_argument("x-single-active-consumer", true)] {
