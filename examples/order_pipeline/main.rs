@@ -31,11 +31,13 @@ use std::{
 
 use leveret::{Broker, Message, Queue};
 
-use arguments::{Settings, USAGE};
+use arguments::Settings;
 use audit::Audit;
 use chance::Chance;
 use latency::Latency;
 use service::{Mishap, Service};
+
+const USAGE: &str = "usage: order_pipeline [--orders N] [--seed S]";
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,7 +45,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const STANDSTILL_MAX: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
-    let settings = match arguments::parse(std::env::args().skip(1)) {
+    let settings = match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Some(settings)) => settings,
         Ok(None) => {
             println!("{USAGE}");
