@@ -28,11 +28,15 @@ nightly_toolchain() {
 
 # within SECONDS COMMAND...: runs the command, and ends it when it hangs where that can be done.
 within() {
-    local seconds="$1"
+    local seconds="$1" status=0
     shift
-    if command -v timeout > /dev/null; then
-        timeout "$seconds" "$@"
-    else
+    if ! command -v timeout > /dev/null; then
         "$@"
+        return
     fi
+    timeout "$seconds" "$@" || status="$?"
+    if [[ "$status" -eq 124 ]]; then
+        echo "Ended, because it was not done within $seconds s: $*"
+    fi
+    return "$status"
 }

@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -35,6 +36,25 @@ fn check_threads(expected: usize) {
         thread::yield_now();
     }
     assert_eq!(threads(), expected);
+}
+
+/// Waits until the thread of this name sleeps. Where nobody else holds a lock that it wants, it
+/// waits for its time to come then, or for somebody to tell it of another.
+fn wait_until_asleep(name: &str) {
+    let is_asleep = |task: &Path| {
+        let is_it = fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name);
+        let stat = || fs::read_to_string(task.join("stat")).unwrap_or_default();
+        // The state stands behind the name, which is in parentheses.
+        is_it && stat().rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" S"))
+    };
+    for _ in 0..1_000_000 {
+        let mut tasks = fs::read_dir("/proc/self/task").expect("Linux lists them there");
+        if tasks.any(|task| task.is_ok_and(|task| is_asleep(&task.path()))) {
+            return;
+        }
+        thread::yield_now();
+    }
+    panic!("{name} does not come to rest");
 }
 
 fn use_everything(broker: &Broker) -> Result<()> {
@@ -120,6 +140,7 @@ fn only_the_first_deadline_and_workers_start_threads() -> Result<()> {
     assert_eq!(threads(), before + 1);
 
     // A deadline before the one that it waits for wakes it.
+    wait_until_asleep("leveret-timers");
     let (died, has_died) = mpsc::channel();
     let has_left = Arc::new(AtomicBool::new(false));
     let body = Bytes::from_owner(Witness { died, has_left: Arc::clone(&has_left) });

@@ -1,18 +1,18 @@
 //! What the command line says.
 
-pub(crate) const USAGE: &str = "usage: order_pipeline [--orders N] [--seed S]";
+use std::ffi::OsString;
 
 /// What to run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) orders: u32,
     pub(crate) seed: u64,
 }
 
 /// Parses the arguments; `None` means that somebody asks for help.
-pub(crate) fn parse(
-    mut arguments: impl Iterator<Item = String>,
-) -> Result<Option<Settings>, String> {
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Settings>, String> {
+    // No option and no number has anything but Unicode in it, so what has is refused as it looks.
+    let mut arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
     let mut settings = Settings { orders: 5_000, seed: 1 };
     while let Some(argument) = arguments.next() {
         let (option, value) = match argument.split_once('=') {

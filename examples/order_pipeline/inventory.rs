@@ -13,6 +13,7 @@ use leveret::{Broker, Consumer, Delivery, Queue};
 
 use crate::{
     chance::{Accident, Chance},
+    ledger::Ledger,
     service::{Busy, Service, Staff, number},
 };
 
@@ -49,6 +50,7 @@ struct Clerk {
     dead: Queue,
     chance: Chance,
     busy: Arc<Busy>,
+    ledger: Arc<Ledger>,
     tally: Arc<Tally>,
 }
 
@@ -57,14 +59,17 @@ pub(crate) fn start(
     broker: &Broker,
     queue: &Queue,
     dead: &Queue,
+    orders: u32,
     chance: Chance,
 ) -> leveret::Result<Service> {
     let (busy, tally) = (Arc::<Busy>::default(), Arc::<Tally>::default());
+    let ledger = Arc::new(Ledger::new(orders));
     let clerk = Clerk {
         broker: broker.clone(),
         dead: dead.clone(),
         chance,
         busy: Arc::clone(&busy),
+        ledger: Arc::clone(&ledger),
         tally: Arc::clone(&tally),
     };
     let consumer = queue.consume().prefetch(WORKERS).start()?;
@@ -75,15 +80,18 @@ pub(crate) fn start(
     });
     let threads = threads.collect();
     let staff = Staff::Crew(Crew { consumer, threads, tally });
-    Ok(Service { queue: queue.clone(), workers: WORKERS, busy, staff })
+    Ok(Service { queue: queue.clone(), workers: WORKERS, busy, ledger, staff })
 }
 
 impl Clerk {
     fn serve(&self, order: Delivery) -> leveret::Result<()> {
         let _at_work = self.busy.start();
+        let n = number(&order);
+        self.ledger.came(n, order.is_redelivered());
         let counter = match self.set_aside(&order) {
             Ok(()) => {
                 order.ack()?;
+                self.ledger.done(n);
                 &self.tally.done
             }
             Err(_) if order.attempts() < ATTEMPTS_MAX => {
@@ -92,6 +100,7 @@ impl Clerk {
             }
             Err(cause) => {
                 self.give_up(order, cause)?;
+                self.ledger.gave_up(n);
                 &self.tally.failed
             }
         };

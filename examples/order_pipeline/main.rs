@@ -8,8 +8,9 @@
 //! puts the order back into its place.
 //!
 //! The program ends when every order is through, and prints who did what, how long publishing
-//! took while the slowest service was at work, and whether the queues account for every message.
-//! The exit code is 1 if anything was lost, and 2 if the arguments are wrong. What fails is
+//! took while the slowest service was at work, and whether the queues account for every message,
+//! and each service for every order: which were lost, and which came through more than once.
+//! The exit code is 1 if any was, and 2 if the arguments are wrong. What fails is
 //! decided by the seed, so two runs differ in nothing but time.
 #![allow(clippy::disallowed_methods, reason = "the program measures real time")]
 
@@ -18,6 +19,7 @@ mod audit;
 mod chance;
 mod inventory;
 mod latency;
+mod ledger;
 mod service;
 mod table;
 
@@ -31,11 +33,13 @@ use std::{
 
 use leveret::{Broker, Message, Queue};
 
-use arguments::{Settings, USAGE};
+use arguments::Settings;
 use audit::Audit;
 use chance::Chance;
 use latency::Latency;
 use service::{Mishap, Service};
+
+const USAGE: &str = "usage: order_pipeline [--orders N] [--seed S]";
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,7 +47,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const STANDSTILL_MAX: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
-    let settings = match arguments::parse(std::env::args().skip(1)) {
+    let settings = match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Some(settings)) => settings,
         Ok(None) => {
             println!("{USAGE}");
@@ -78,9 +82,9 @@ fn run(settings: Settings) -> Result<Audit, Box<dyn Error>> {
     }
     let [mail, stock, figures] = &queues[..] else { unreachable!("three were declared") };
     let services = vec![
-        service::start_mail(mail)?,
-        inventory::start(&broker, stock, &dead, chance)?,
-        service::start_analytics(figures, chance)?,
+        service::start_mail(mail, settings.orders)?,
+        inventory::start(&broker, stock, &dead, settings.orders, chance)?,
+        service::start_analytics(figures, settings.orders, chance)?,
     ];
 
     let publisher = orders.publisher().mandatory().open()?;

@@ -15,6 +15,7 @@ use leveret::{Delivery, Queue, Workers};
 use crate::{
     chance::{Accident, Chance},
     inventory::Crew,
+    ledger::Ledger,
 };
 
 /// How long the mail server takes for one mail.
@@ -37,6 +38,7 @@ pub(crate) struct Service {
     pub(crate) queue: Queue,
     pub(crate) workers: u16,
     pub(crate) busy: Arc<Busy>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) staff: Staff,
 }
 
@@ -60,32 +62,43 @@ pub(crate) struct Report {
     pub(crate) failed: u64,
     pub(crate) panicked: u64,
     pub(crate) time_per_attempt: Duration,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 /// Sends a mail for each order, and takes its time.
-pub(crate) fn start_mail(queue: &Queue) -> leveret::Result<Service> {
-    let busy = Arc::new(Busy::default());
-    let watch = Arc::clone(&busy);
-    let pool = queue.workers(MAIL_WORKERS, move |_: &Delivery| {
+pub(crate) fn start_mail(queue: &Queue, orders: u32) -> leveret::Result<Service> {
+    let (busy, ledger) = (Arc::new(Busy::default()), Arc::new(Ledger::new(orders)));
+    let (watch, book) = (Arc::clone(&busy), Arc::clone(&ledger));
+    let pool = queue.workers(MAIL_WORKERS, move |order: &Delivery| {
         let _at_work = watch.start();
+        let n = number(order);
+        book.came(n, order.is_redelivered());
         thread::sleep(MAIL_TIME);
+        book.done(n);
     })?;
     let staff = Staff::Pool(pool);
-    Ok(Service { queue: queue.clone(), workers: MAIL_WORKERS, busy, staff })
+    Ok(Service { queue: queue.clone(), workers: MAIL_WORKERS, busy, ledger, staff })
 }
 
 /// Adds each order to the figures, and panics now and then.
-pub(crate) fn start_analytics(queue: &Queue, chance: Chance) -> leveret::Result<Service> {
-    let busy = Arc::new(Busy::default());
-    let watch = Arc::clone(&busy);
+pub(crate) fn start_analytics(
+    queue: &Queue,
+    orders: u32,
+    chance: Chance,
+) -> leveret::Result<Service> {
+    let (busy, ledger) = (Arc::new(Busy::default()), Arc::new(Ledger::new(orders)));
+    let (watch, book) = (Arc::clone(&busy), Arc::clone(&ledger));
     let pool = queue.workers(ANALYTICS_WORKERS, move |order: &Delivery| {
         let _at_work = watch.start();
-        if chance.strikes(Accident::Panic, number(order), order.attempts(), PANICS_PER_MILLE) {
+        let n = number(order);
+        book.came(n, order.is_redelivered());
+        if chance.strikes(Accident::Panic, n, order.attempts(), PANICS_PER_MILLE) {
             panic::panic_any(Mishap);
         }
+        book.done(n);
     })?;
     let staff = Staff::Pool(pool);
-    Ok(Service { queue: queue.clone(), workers: ANALYTICS_WORKERS, busy, staff })
+    Ok(Service { queue: queue.clone(), workers: ANALYTICS_WORKERS, busy, ledger, staff })
 }
 
 /// The number that the shop gave to an order.
@@ -105,6 +118,7 @@ impl Service {
             failed: 0,
             panicked: 0,
             time_per_attempt: Duration::ZERO,
+            ledger: self.ledger,
         };
         match self.staff {
             Staff::Crew(crew) => {

@@ -66,7 +66,7 @@ fn print_audit(audit: &Audit) {
         [] => println!("                  nothing lost, nothing done twice"),
         problems => {
             for problem in problems {
-                println!("                  LOST: {problem}");
+                println!("                  WRONG: {problem}");
             }
         }
     }

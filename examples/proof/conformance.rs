@@ -30,9 +30,10 @@ Plays recorded scenarios and routing vectors and says which of them come out as 
   --ignore text    do not compare the texts of errors
   --help           print this
 
-Each scenario and each line of a vector file gives one line, PASS, FAIL or SKIP with its name; the
-last line counts them. The exit code is 0 if nothing failed, 1 if something did, and 2 if a path
-cannot be read or an option is not known; then nothing is played.";
+Each scenario and each line of a vector file gives one line, PASS, FAIL or SKIP with its name; FAIL
+says the step that differed, or the line of a file that is malformed or holds the vector. The last
+line counts them. The exit code is 0 if nothing failed, 1 if something did, and 2 if a path cannot
+be read or has nothing to play, or an option is not known; then nothing is played.";
 
 /// What the command line asks for.
 enum Request {

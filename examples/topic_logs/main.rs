@@ -13,33 +13,37 @@
 //!
 //! The exit code is 2 if the file cannot be read, or the arguments are wrong.
 
+mod arguments;
 mod tally;
 
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Write as _},
+    path::Path,
     process::ExitCode,
 };
 
+use arguments::Request;
 use tally::Tally;
 
 const USAGE: &str = "usage: topic_logs FILE BINDING...    (FILE may be - for standard input)";
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let Some((file, bindings)) = arguments.split_first().filter(|(_, rest)| !rest.is_empty())
-    else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
+    let Request { file, bindings } = match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(request) => request,
+        Err(problem) => {
+            eprintln!("{problem}\n{USAGE}");
+            return ExitCode::from(2);
+        }
     };
-    let tally = match open(file).and_then(|input| tally::count(input, bindings)) {
+    let tally = match open(&file).and_then(|input| tally::count(input, &bindings)) {
         Ok(tally) => tally,
         Err(problem) => {
             eprintln!("{problem}");
             return ExitCode::from(2);
         }
     };
-    match print(bindings, &tally) {
+    match print(&bindings, &tally) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cannot write: {error}");
@@ -48,13 +52,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn open(file: &str) -> Result<Box<dyn BufRead>, String> {
-    if file == "-" {
+fn open(file: &Path) -> Result<Box<dyn BufRead>, String> {
+    if file == Path::new("-") {
         return Ok(Box::new(io::stdin().lock()));
     }
     match File::open(file) {
         Ok(file) => Ok(Box::new(BufReader::new(file))),
-        Err(error) => Err(format!("cannot open {file}: {error}")),
+        Err(error) => Err(format!("cannot open {}: {error}", file.display())),
     }
 }
 

@@ -4,9 +4,11 @@ use std::io::BufRead;
 
 use leveret::{Broker, Exchange, Limits, Message, Subscription};
 
-/// How many lines are published before the subscribers are asked what they have. A subscriber may
-/// lag behind by far more.
+/// How many lines, and how many bytes of them, are published before the subscribers are asked what
+/// they have. A subscriber may lag behind by far more lines; the bytes are in memory meanwhile,
+/// once for all subscribers.
 const LINES_AT_A_TIME: u64 = 1_024;
+const BYTES_AT_A_TIME: usize = 4 << 20;
 
 /// The most bytes of a routing key, as in AMQP.
 const KEY_BYTES_MAX: usize = 255;
@@ -35,6 +37,7 @@ pub(crate) fn count(mut input: impl BufRead, bindings: &[String]) -> Result<Tall
 
     let mut tally = Tally { counts: vec![0; bindings.len()], lines: 0, malformed: 0 };
     let mut line = Vec::new();
+    let mut bytes = 0;
     loop {
         line.clear();
         let read = input.read_until(b'\n', &mut line);
@@ -52,8 +55,10 @@ pub(crate) fn count(mut input: impl BufRead, bindings: &[String]) -> Result<Tall
             }
             None => tally.malformed += 1,
         }
-        if tally.lines.is_multiple_of(LINES_AT_A_TIME) {
+        bytes += line.len();
+        if tally.lines.is_multiple_of(LINES_AT_A_TIME) || bytes >= BYTES_AT_A_TIME {
             tally.receive(&subscribers);
+            bytes = 0;
         }
     }
     tally.receive(&subscribers);
@@ -62,8 +67,10 @@ pub(crate) fn count(mut input: impl BufRead, bindings: &[String]) -> Result<Tall
 
 fn open_exchange() -> leveret::Result<Exchange> {
     let mut limits = Limits::default();
-    // A line may be as long as it likes.
-    limits.message_bytes = limits.memory_bytes;
+    // A line may be as long as it likes, and have any number of subscribers, for each of which its
+    // bytes are accounted. What is in memory is bounded by asking the subscribers in time.
+    limits.message_bytes = u64::MAX;
+    limits.memory_bytes = u64::MAX;
     Broker::builder().limits(limits).open()?.declare_exchange("logs").topic().declare()
 }
 

@@ -334,3 +334,21 @@ fn check_count(limit: &'static str, max: usize, count: usize) -> Result<()> {
 fn vhost_not_found(name: &str) -> Error {
     Error::not_found(Entity::VirtualHost, name, &Name::from(name))
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::Broker;
+
+    #[test]
+    fn consumers_that_have_ended_are_forgotten_in_time() {
+        let broker = Broker::new();
+        let queue = broker.declare_queue("q").declare().unwrap();
+        let stays = queue.consume().start().unwrap();
+        for _ in 0..10_000 {
+            drop(queue.consume().start().unwrap());
+        }
+        let known = broker.state().state.lock().consumers.len();
+        assert!((1..100).contains(&known), "{known} are remembered, for one that is there");
+        assert!(stays.end().is_none());
+    }
+}

@@ -41,21 +41,23 @@ fn a_request_carries_where_to_reply_and_keeps_its_own_id() -> Result {
 
 #[test]
 fn without_anybody_to_reply_nothing_is_sent() -> Result {
-    let broker = Broker::new();
-    let queue = broker.declare_queue("q").declare()?;
-    let default = broker.default_exchange();
-    let call = |key| default.call(key, Message::new("x"), LONG).unwrap_err();
-    assert!(matches!(call("q"), CallError::NoResponder));
-    assert_eq!(queue.stats().enqueued, 0);
-    assert!(matches!(call("nowhere"), CallError::Unroutable));
-    let gone = broker.declare_exchange("x").declare()?;
-    gone.delete()?;
-    let refused = gone.call("k", Message::new("x"), LONG).unwrap_err();
-    assert!(matches!(refused, CallError::Refused(_)), "{refused}");
-    let error = Error::from(call("q"));
-    assert!(matches!(error.kind(), ErrorKind::NoResponder));
-    assert_eq!(error.to_string(), "nobody serves the queues that it reaches");
-    Ok(())
+    in_time(|| {
+        let broker = Broker::new();
+        let queue = broker.declare_queue("q").declare()?;
+        let default = broker.default_exchange();
+        let call = |key| default.call(key, Message::new("x"), LONG).unwrap_err();
+        assert!(matches!(call("q"), CallError::NoResponder));
+        assert_eq!(queue.stats().enqueued, 0);
+        assert!(matches!(call("nowhere"), CallError::Unroutable));
+        let gone = broker.declare_exchange("x").declare()?;
+        gone.delete()?;
+        let refused = gone.call("k", Message::new("x"), LONG).unwrap_err();
+        assert!(matches!(refused, CallError::Refused(_)), "{refused}");
+        let error = Error::from(call("q"));
+        assert!(matches!(error.kind(), ErrorKind::NoResponder));
+        assert_eq!(error.to_string(), "nobody serves the queues that it reaches");
+        Ok(())
+    })
 }
 
 #[test]

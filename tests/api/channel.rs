@@ -1,7 +1,8 @@
 //! What the channel tier does beyond the recordings.
 
 use leveret::{
-    Broker, ConnectOptions, Event, Get, Limits, Message, Publish, PublishReason, QueueDeclare,
+    Ack, Broker, ConnectOptions, Consume, DeliveryTag, Event, Get, Limits, Message, Publish,
+    PublishReason, Qos, QueueDeclare, Result,
 };
 
 fn narrow() -> Broker {
@@ -51,4 +52,39 @@ fn a_publish_without_room_is_a_nack_in_confirm_mode() {
         })
         .collect();
     assert_eq!(kinds, [(1, true), (2, false), (3, true)]);
+}
+
+/// The queue `a` was refused credit before `b` was, so it goes on first when credit comes back;
+/// that the message it wanted it for is gone changes nothing. A transaction gives credit back at
+/// its commit. Its ack was once taken for that already: `a` was asked, had nothing, and lost its
+/// place.
+#[test]
+fn an_ack_in_a_transaction_changes_nobodys_turn_before_the_commit() -> Result<()> {
+    let broker = Broker::new();
+    let connection = broker.connect(ConnectOptions::default())?;
+    let channel = connection.open_channel()?;
+    channel.basic_qos(Qos { prefetch_count: 1, global: true, ..Qos::default() })?;
+    for queue in ["a", "b"] {
+        channel.queue_declare(QueueDeclare { queue, ..QueueDeclare::default() })?;
+        channel.basic_consume(Consume { queue, ..Consume::default() })?;
+    }
+    let [a, b] = [broker.queue("a")?, broker.queue("b")?];
+    a.send(Message::new("first of a"))?;
+    a.send(Message::new("purged"))?;
+    assert_eq!(a.purge()?, 1);
+    b.send(Message::new("first of b"))?;
+
+    channel.tx_select()?;
+    channel.basic_ack(Ack { delivery_tag: DeliveryTag(1), multiple: false })?;
+    a.send(Message::new("second of a"))?;
+    channel.tx_commit()?;
+    let events = std::iter::from_fn(|| channel.try_event());
+    let texts: Vec<_> = events
+        .map(|event| match event {
+            Event::Deliver(delivered) => delivered.message.text().unwrap_or_default().to_owned(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(texts, ["first of a", "second of a"]);
+    Ok(())
 }

@@ -3,7 +3,8 @@
 use std::sync::Barrier;
 
 use leveret::{
-    Broker, ConnectOptions, Connection, Consume, Get, Message, Publish, QueueDeclare, Result,
+    Broker, ConnectOptions, Connection, Consume, Event, Get, Message, Publish, Qos, QueueDeclare,
+    Result, Table,
 };
 
 fn connect(broker: &Broker) -> Result<Connection> {
@@ -79,6 +80,45 @@ fn two_threads_that_ask_for_one_tag_leave_no_consumer_behind() -> Result<()> {
         });
         drop(connection);
         assert_eq!(queue.stats().consumers, 0);
+    }
+    Ok(())
+}
+
+/// The successor of a single active consumer is served at once, so what was handed out has to be
+/// back by then, or younger messages would come first.
+#[test]
+fn who_follows_on_a_closed_channel_gets_the_oldest_message_first() -> Result<()> {
+    for closes_connection in [false, true] {
+        let broker = Broker::new();
+        let (closed, heir) = (connect(&broker)?, connect(&broker)?);
+        let (first, second) = (closed.open_channel()?, heir.open_channel()?);
+        let arguments = Table::from([("x-single-active-consumer", true)]);
+        first.queue_declare(QueueDeclare { arguments, ..declare("q") })?;
+        first.basic_qos(Qos { prefetch_count: 2, ..Qos::default() })?;
+        for channel in [&first, &second] {
+            channel.basic_consume(Consume { queue: "q", ..Consume::default() })?;
+        }
+        let queue = broker.queue("q")?;
+        for text in ["1", "2", "3", "4"] {
+            queue.send(Message::new(text))?;
+        }
+        assert!(first.try_event().is_some(), "one was taken and one was not");
+        if closes_connection {
+            closed.close();
+        } else {
+            first.close();
+        }
+        let events = std::iter::from_fn(|| second.try_event());
+        let inherited: Vec<_> = events
+            .map(|event| match event {
+                Event::Deliver(of) => {
+                    (of.message.text().unwrap_or_default().to_owned(), of.redelivered)
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = [("1", true), ("2", true), ("3", false), ("4", false)];
+        assert_eq!(inherited, expected.map(|(text, again)| (text.to_owned(), again)));
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Bounds: each field of `Limits` is met once, answers with its name, and nothing has changed.
 
 use leveret::{
-    Broker, ConnectOptions, Consume, Error, ErrorKind, Event, Limits, Message, Name, Publish,
-    PublishReason, QueueDeclare, Result, Table, Value,
+    Ack, Broker, ConnectOptions, Consume, DeliveryTag, Error, ErrorKind, Event, Limits, Message,
+    Name, Publish, PublishReason, QueueDeclare, Result, Table, Value,
 };
 
 fn broker_with(set: impl FnOnce(&mut Limits)) -> Result<Broker> {
@@ -268,5 +268,71 @@ fn delivery_tags_are_not_used_again() -> Result<()> {
         let delivery_tag = got.delivery_tag;
         channel.basic_nack(leveret::Nack { delivery_tag, multiple: false, requeue: true })?;
     }
+    Ok(())
+}
+
+/// A fanout to three queues, where a message of 3 000 bytes has room and one of 4 000 has not.
+#[test]
+fn memory_is_asked_for_once_for_each_queue() -> Result<()> {
+    let broker = broker_with(|limits| limits.memory_bytes = 10_000)?;
+    let exchange = broker.declare_exchange("x").fanout().declare()?;
+    let queues = ["a", "b", "c"].map(|name| broker.declare_queue(name).declare());
+    let queues: Vec<_> = queues.into_iter().collect::<Result<_>>()?;
+    queues.iter().try_for_each(|queue| exchange.bind(queue, "").map(drop))?;
+    let connection = broker.connect(ConnectOptions::default())?;
+    let (plain, tx) = (connection.open_channel()?, connection.open_channel()?);
+    tx.tx_select()?;
+    let publisher = exchange.publisher().open()?;
+    let to = Publish { exchange: "x", ..Publish::default() };
+
+    let check = |way: &str, publish: &dyn Fn(Message) -> Result<()>| -> Result<()> {
+        let refused = publish(Message::new(vec![0; 4_000]));
+        assert!(refused.is_err_and(|error| error.is_full()), "{way}");
+        assert!(queues.iter().all(|queue| queue.stats().ready == 0), "{way}");
+        publish(Message::new(vec![0; 3_000]))?;
+        for queue in &queues {
+            assert_eq!(queue.purge()?, 1, "{way}");
+        }
+        Ok(())
+    };
+    check("one", &|message| Ok(exchange.publish("", message).map(drop)?))?;
+    check("batch", &|message| Ok(exchange.publish_batch("", &mut vec![message]).map(drop)?))?;
+    check("confirmed", &|message| Ok(publisher.publish("", message).map(drop)?))?;
+    check("transaction", &|message| {
+        let mut transaction = broker.transaction();
+        transaction.publish(&exchange, "", message)?;
+        Ok(transaction.commit()?)
+    })?;
+    check("on a channel", &|message| Ok(plain.basic_publish(to, message).map(drop)?))?;
+    check("in a transaction of a channel", &|message| {
+        tx.basic_publish(to, message)?;
+        tx.tx_commit().inspect_err(|_| tx.tx_rollback().expect("it is still open"))
+    })
+}
+
+#[test]
+fn what_a_full_transaction_does_not_settle_is_still_there_to_settle() -> Result<()> {
+    let broker = broker_with(|limits| limits.transaction_steps = 1)?;
+    let connection = broker.connect(ConnectOptions::default())?;
+    let channel = connection.open_channel()?;
+    channel.queue_declare(QueueDeclare { queue: "q", ..QueueDeclare::default() })?;
+    channel.basic_consume(Consume { queue: "q", ..Consume::default() })?;
+    let queue = broker.queue("q")?;
+    for text in ["1", "2", "3"] {
+        queue.send(Message::new(text))?;
+    }
+    channel.tx_select()?;
+    let ack = |tag, multiple| channel.basic_ack(Ack { delivery_tag: DeliveryTag(tag), multiple });
+    ack(1, false)?;
+    for (tag, multiple) in [(2, false), (3, true), (0, true)] {
+        assert!(ack(tag, multiple).is_err_and(|error| error.is_full()), "{tag}");
+    }
+    channel.tx_commit()?;
+    assert_eq!(queue.stats().unacked, 2);
+    ack(2, false)?;
+    channel.tx_commit()?;
+    ack(0, true)?;
+    channel.tx_commit()?;
+    assert_eq!((queue.stats().acked, queue.stats().unacked), (3, 0));
     Ok(())
 }

@@ -52,6 +52,26 @@ fn a_task_is_woken_once_however_often_it_asked() -> Result<()> {
     Ok(())
 }
 
+/// One call serves them both, and tells each of them.
+#[test]
+fn whoever_waits_at_any_consumer_of_a_queue_is_woken_by_a_batch() -> Result<()> {
+    let (broker, queue, first) = consumer()?;
+    let consumers = [first, queue.consume().start()?, queue.consume().start()?];
+    let alarms: Vec<_> = consumers.iter().map(|_| Alarm::new()).collect();
+    for (consumer, alarm) in consumers.iter().zip(&alarms) {
+        assert!(poll(consumer, alarm).is_pending());
+    }
+    let mut batch: Vec<_> = ["1", "2", "3"].map(Message::new).into();
+    broker.default_exchange().publish_batch("q", &mut batch)?;
+    let rings: Vec<_> = alarms.iter().map(|alarm| alarm.rings()).collect();
+    assert_eq!(rings, [1, 1, 1]);
+    for (consumer, alarm) in consumers.iter().zip(&alarms) {
+        let Poll::Ready(Ok(delivery)) = poll(consumer, alarm) else { panic!("it was woken") };
+        delivery.ack()?;
+    }
+    Ok(())
+}
+
 /// The one that is gone does not swallow the wake-up of the other.
 #[test]
 fn a_dropped_task_takes_nothing_with_it() -> Result<()> {

@@ -1,10 +1,13 @@
 //! The runner itself must not let anything through.
 
+use std::fs;
+use std::path::Path;
+
 use super::play;
 use super::runner::expectation::Texts;
 use super::runner::replay::{Settings, replay};
 use super::runner::report::{Outcome, Verdict};
-use super::runner::source::Case;
+use super::runner::source::{Case, Unreadable, cases};
 
 /// A scenario that a broker passes as it stands.
 const GOOD: &str = r#"{"name":"area/good","description":"","recorded_from":"x","steps":[
@@ -115,17 +118,17 @@ fn what_the_format_does_not_know_fails() {
     check(
         r#""steps""#,
         r#""requires":["wire","steam"],"steps""#,
-        "FAIL area/file: expected a known mark got \"steam\"",
+        "FAIL area/file: line 1: expected a known mark got \"steam\"",
     );
     check(
         r#""steps""#,
         r#""ignore":["code"],"steps""#,
-        "FAIL area/file: expected text to ignore got \"code\"",
+        "FAIL area/file: line 1: expected text to ignore got \"code\"",
     );
     check(
         r#""steps""#,
         r#""seed":1,"steps""#,
-        "FAIL area/file: expected a known field got \"seed\"",
+        "FAIL area/file: line 1: expected a known field got \"seed\"",
     );
     check(
         r#""priority":1,"#,
@@ -137,8 +140,44 @@ fn what_the_format_does_not_know_fails() {
         r#""routing_key":"{gen1}","body""#,
         "FAIL area/good: step 2: expected {\"ok\":{}} got nothing has been met for {gen1}",
     );
-    let broken = play(&[case("{")]).remove(0);
-    assert!(matches!(broken.verdict, Verdict::Fail(_)), "{broken}");
+    let lines = GOOD.replacen("\"body\":\"m\",\"properties\":{\"priority\":1,", "}", 1);
+    let broken = play(&[case(&lines)]).remove(0).to_string();
+    let start = "FAIL area/file: line 4: expected a scenario got not JSON: ";
+    assert!(broken.starts_with(start), "{broken}");
+}
+
+#[test]
+fn what_plays_nothing_fails() {
+    let steps = GOOD.find("[\n").expect("there are steps");
+    let text = format!("{}[]}}", GOOD[..steps].replace(",\"steps\"", ",\n\"steps\""));
+    let line = play(&[case(&text)]).remove(0).to_string();
+    assert_eq!(line, "FAIL area/file: line 2: expected steps to play got none");
+
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nothing");
+    for inside in ["scenarios/empty", "lists", "topic"] {
+        fs::create_dir_all(folder.join(inside)).expect("the folder is ours");
+    }
+    let write = |path: &str, text: &str| {
+        fs::write(folder.join(path), text).expect("the folder is ours");
+    };
+    write("scenarios/one.json", GOOD);
+    write("lists/blank.txt", "\n \r\n");
+    write("lists/empty_folder.txt", "scenarios/one.json\nscenarios/empty\n");
+    write("lists/one.txt", "scenarios\n");
+    write("topic/blank.jsonl", "\n");
+    for (path, named) in [
+        ("scenarios/empty", "scenarios/empty"),
+        ("lists/blank.txt", "lists/blank.txt"),
+        ("lists/empty_folder.txt", "scenarios/empty"),
+        ("topic/blank.jsonl", "topic/blank.jsonl"),
+        ("topic", "topic/blank.jsonl"),
+    ] {
+        let Unreadable(text) = cases(&folder.join(path)).expect_err(path);
+        let expected = format!("there is nothing to play in {}", folder.join(named).display());
+        assert_eq!(text, expected);
+    }
+    let one = cases(&folder.join("lists/one.txt")).map(|cases| cases.len());
+    assert_eq!(one, Ok(1), "a folder in a folder may be empty");
 }
 
 /// Also where nothing depends on the argument within a process.
@@ -239,7 +278,8 @@ fn what_needs_a_wire_or_a_restart_fails_with_the_reason() {
 #[test]
 fn a_tampered_vector_fails_and_spoils_no_other() {
     let line = |key: &str, matched: &str| Case::Vector {
-        name: "topic/t:1".to_owned(),
+        name: "topic/t".to_owned(),
+        number: 7,
         line: format!(
             r##"{{"set":1,"patterns":["a.*","#","b"],"key":"{key}","matched":{matched}}}"##
         ),
@@ -248,7 +288,8 @@ fn a_tampered_vector_fails_and_spoils_no_other() {
     let lines: Vec<String> = play(&cases).iter().map(Outcome::to_string).collect();
     assert_eq!(
         lines[..3],
-        ["PASS topic/t:1", "FAIL topic/t:1: expected [0] got [0,1]", "PASS topic/t:1"]
+        ["PASS topic/t:7", "FAIL topic/t: line 7: expected [0] got [0,1]", "PASS topic/t:7"]
     );
-    assert!(lines[3].starts_with("FAIL topic/t:1: expected a vector got not JSON"), "{lines:?}");
+    let start = "FAIL topic/t: line 7: expected a vector got not JSON";
+    assert!(lines[3].starts_with(start), "{lines:?}");
 }

@@ -186,13 +186,13 @@ fn every_malformed_step_shows() {
 fn every_change_of_a_vector_shows() {
     let mut tampered = Vec::new();
     for (case, number) in ["topic", "headers"].into_iter().flat_map(recorded).zip(0..) {
-        let Case::Vector { name, line } = case else { panic!("these are vectors") };
+        let Case::Vector { name, number: at, line } = case else { panic!("these are vectors") };
         let json = Json::parse(&line).expect("a recording is good JSON");
         let matched = json.get("matched").expect("a vector says what matched");
         let all = changes(matched).into_iter();
         for change in all.skip(number % VECTOR_STRIDE).step_by(VECTOR_STRIDE) {
             let line = with(&json, "matched", change.json).to_string();
-            tampered.push(Case::Vector { name: name.clone(), line });
+            tampered.push(Case::Vector { name: name.clone(), number: at, line });
         }
     }
     let passed: Vec<String> = play(&tampered)

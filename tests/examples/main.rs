@@ -2,6 +2,5 @@
 //!
 //! That each example runs to its end, the gate shows.
 
-#[path = "../../examples/topic_logs/tally.rs"]
-mod tally;
+mod order_pipeline;
 mod topic_logs;

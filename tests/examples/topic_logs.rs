@@ -1,8 +1,14 @@
 //! The counts of `topic_logs`.
 
-use std::{fs::File, io::BufReader};
+#[path = "../../examples/topic_logs/arguments.rs"]
+mod arguments;
+#[path = "../../examples/topic_logs/tally.rs"]
+mod tally;
 
-use crate::tally::{Tally, count};
+use std::{fs::File, io::BufReader, path::Path};
+
+use arguments::{Request, parse};
+use tally::{Tally, count};
 
 #[track_caller]
 fn check(input: &[u8], expected: &[(&str, u64)], lines: u64, malformed: u64) {
@@ -67,8 +73,41 @@ fn more_lines_than_a_subscriber_may_lag_behind() {
     check(input.as_bytes(), &[("app.*", 70_000)], 70_000, 0);
 }
 
+/// Together they are accounted with more than the bound that a broker has by default.
+#[test]
+fn long_lines_for_many_bindings() {
+    let line = format!("1 2 3 4 5 6 7 APP INFO {}\n", "x".repeat(100_000));
+    check(line.repeat(1_000).as_bytes(), &[("#", 1_000); 50], 1_000, 0);
+}
+
+#[test]
+fn one_line_beyond_every_default() {
+    let line = format!("1 2 3 4 5 6 7 APP INFO {}", "x".repeat(17 << 20));
+    check(line.as_bytes(), &[("#", 1); 300], 1, 0);
+}
+
 #[test]
 fn a_binding_that_cannot_be_is_an_error() {
     let problem = count(&b""[..], &["a".repeat(256)]).unwrap_err();
     assert!(problem.contains("longer than 255 bytes"), "{problem}");
+}
+
+#[test]
+fn a_file_and_a_binding_are_needed() {
+    let parse = |arguments: &[&str]| parse(arguments.iter().map(Into::into));
+    let (file, bindings) = (Path::new("log").to_owned(), vec!["#".to_owned(), "a.*".to_owned()]);
+    assert_eq!(parse(&["log", "#", "a.*"]), Ok(Request { file, bindings }));
+    assert!(parse(&[]).unwrap_err().contains("no file"));
+    assert!(parse(&["log"]).unwrap_err().contains("no binding"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_may_have_any_name_and_a_binding_may_not() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+    let odd = || OsString::from_vec(b"\xff".to_vec());
+    let request = parse([odd(), "#".into()].into_iter()).unwrap();
+    assert_eq!(request.file.as_os_str(), odd());
+    let problem = parse(["log".into(), odd()].into_iter()).unwrap_err();
+    assert_eq!(problem, "the binding \u{fffd} is not Unicode");
 }

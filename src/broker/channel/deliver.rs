@@ -8,7 +8,7 @@ use crate::{
     broker::{
         bounds,
         cell::Succession,
-        channel_state::{self, ChannelConsumer},
+        channel_state::{self, ChannelConsumer, Outstanding},
         connection_state,
         event::{Delivered, DeliveryTag},
         method::{Ack, Consume, Get, Nack, Qos, Recover, Reject},
@@ -202,8 +202,7 @@ impl Channel {
             if !of.requeue {
                 return Err(Error::not_implemented("requeue=false"));
             }
-            let taken = self.state.take_all();
-            connection_state::settle(&self.state, &taken, Settlement::Requeue);
+            self.settle_taken(&self.state.take_all(), Settlement::Requeue);
             Ok(())
         })
     }
@@ -218,9 +217,17 @@ impl Channel {
         self.run(|| {
             let tx_steps_max = self.vhost().context.limits.transaction_steps;
             let taken = self.state.settle(tag, multiple, settlement, tx_steps_max)?;
-            connection_state::settle(&self.state, &taken, settlement);
+            self.settle_taken(&taken, settlement);
             Ok(())
         })
+    }
+
+    /// Where nothing was taken, as where a transaction keeps it for its commit, no credit comes
+    /// back: queues that were refused some keep their places.
+    fn settle_taken(&self, taken: &[(u64, Outstanding)], settlement: Settlement) {
+        if !taken.is_empty() {
+            connection_state::settle(&self.state, taken, settlement);
+        }
     }
 
     fn consume_replies(&self, tag: Name, auto_ack: bool) -> Result<Name> {

@@ -118,3 +118,24 @@ fn a_deleted_queue_ends_who_waits_and_keeps_no_message() {
         check_settled(&queue, 0);
     });
 }
+
+#[test]
+fn an_abandoned_queue_goes_or_is_kept_by_a_new_consumer() {
+    check(|| {
+        let broker = broker();
+        let queue = broker.declare_queue("q").auto_delete().declare().expect("the name is free");
+        let last = queue.consume().start().expect("nothing is wrong with it");
+        let starts = thread::spawn(move || queue.consume().start());
+        drop(last);
+        match starts.join().expect("it does not wait") {
+            Ok(consumer) => {
+                assert_eq!(consumer.end(), None, "the queue it has started on is still there");
+                assert!(broker.queue("q").is_ok());
+            }
+            Err(error) => {
+                assert!(error.is_not_found(), "{error}");
+                assert!(broker.queue("q").is_err());
+            }
+        }
+    });
+}

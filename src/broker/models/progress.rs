@@ -9,6 +9,7 @@ use crate::{
     Limits, Message,
     broker::progress::Progress,
     clock::HostDeadline,
+    message::Envelope,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -112,6 +113,25 @@ fn a_task_that_waits_for_room_learns_of_the_end() {
         let publisher = broker.default_exchange().publisher().open().expect("it is open");
         let waits = thread::spawn(move || block_on(|cx| publisher.poll_ready(cx)).is_err());
         broker.close(EVER);
+        assert!(waits.join().expect("it is told"));
+    });
+}
+
+#[test]
+fn a_task_learns_of_room() {
+    check(|| {
+        let message = Message::new("x");
+        let mut limits = Limits::default();
+        // Not a byte more than the message takes.
+        limits.memory_bytes = Envelope::byte_size_of("", "q", &message);
+        let broker = broker_within(limits);
+        let queue = queue(&broker, "q");
+        queue.send(message).expect("there is room");
+        let taken = queue.get().expect("it is open").expect("it is there");
+        drop(queue.cell().context().room.watch());
+        let publisher = broker.default_exchange().publisher().open().expect("it is open");
+        let waits = thread::spawn(move || block_on(|cx| publisher.poll_ready(cx)).is_ok());
+        taken.ack().expect("it is open");
         assert!(waits.join().expect("it is told"));
     });
 }

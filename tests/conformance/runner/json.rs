@@ -20,13 +20,27 @@ pub(crate) enum Json {
     Object(Object),
 }
 
+/// A text that is no JSON, where that shows, counted from 1, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotJson {
+    pub(crate) line: usize,
+    column: usize,
+    why: String,
+}
+
 /// The members of a JSON object, in the order written.
 pub(crate) type Object = Vec<(String, Json)>;
 
 impl Json {
     /// Reads one JSON text.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+    pub(crate) fn parse(text: &str) -> Result<Self, NotJson> {
+        serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let text = error.to_string();
+            let place = format!(" at line {line} column {column}");
+            let why = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+            NotJson { line: line.max(1), column, why }
+        })
     }
 
     /// An object with these members.
@@ -121,6 +135,13 @@ impl Json {
 /// The member of that name.
 pub(crate) fn member<'a>(members: &'a [(String, Json)], name: &str) -> Option<&'a Json> {
     members.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// All but the line, which is not always that of a file.
+impl fmt::Display for NotJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not JSON: {} at column {}", self.why, self.column)
+    }
 }
 
 impl PartialEq for Json {
@@ -302,6 +323,14 @@ mod tests {
         assert_eq!(json(text).to_string(), text);
         assert!(Json::parse(r#"{"a":1,"a":2}"#).is_err());
         assert!(Json::parse("{} {}").is_err());
+    }
+
+    #[test]
+    fn what_is_no_json_is_found_where_it_is() {
+        let NotJson { line, column, .. } = Json::parse("{\n\"a\": 1,\n }").unwrap_err();
+        assert_eq!((line, column), (3, 2));
+        let text = Json::parse("[1").unwrap_err().to_string();
+        assert_eq!(text, "not JSON: EOF while parsing a list at column 2");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::expectation::{Difference, Order, Texts, compare};
 use super::fields::Fields;
 use super::json::Json;
 use super::player::Player;
-use super::report::{Outcome, Verdict};
+use super::report::{Outcome, Place, Verdict};
 use super::scenario::{Scenario, Step};
 use super::source::Case;
 use super::vector::{Rig, Vector};
@@ -35,13 +35,17 @@ fn play(case: &Case, settings: &Settings, rig: &mut Option<Rig>) -> Outcome {
                 let verdict = play_scenario(&scenario, settings);
                 (scenario.name, verdict)
             }
-            Err(difference) => (case.name().to_owned(), Verdict::fail(None, &difference)),
+            Err((line, difference)) => {
+                (case.name().to_owned(), Verdict::fail(Place::Line(line), &difference))
+            }
         },
-        Case::Vector { line, .. } => {
-            // A rig is put back only after all went well, so nothing half done is used again.
-            let played = guarded(|| play_vector(line, rig));
-            (case.name().to_owned(), verdict(None, played))
-        }
+        // A rig is put back only after all went well, so nothing half done is used again.
+        Case::Vector { number, line, .. } => match guarded(|| play_vector(line, rig)) {
+            Ok(()) => (format!("{}:{number}", case.name()), Verdict::Pass),
+            Err(difference) => {
+                (case.name().to_owned(), Verdict::fail(Place::Line(*number), &difference))
+            }
+        },
     };
     Outcome { name, verdict }
 }
@@ -52,7 +56,7 @@ fn play_scenario(scenario: &Scenario, settings: &Settings) -> Verdict {
     }
     let steps = match scenario.steps() {
         Ok(steps) => steps,
-        Err((number, difference)) => return Verdict::fail(Some(number), &difference),
+        Err((number, difference)) => return Verdict::fail(Place::Step(number), &difference),
     };
     let texts = match (scenario.texts, settings.texts) {
         (Texts::Compare, Texts::Compare) => Texts::Compare,
@@ -64,10 +68,10 @@ fn play_scenario(scenario: &Scenario, settings: &Settings) -> Verdict {
         if result.is_err() {
             // What failed may fail again when it is taken apart, which adds nothing.
             let _ = guarded(|| close(player));
-            return verdict(Some(number), result);
+            return verdict(Place::Step(number), result);
         }
     }
-    verdict(None, guarded(|| close(player)))
+    verdict(Place::End, guarded(|| close(player)))
 }
 
 fn play_step(player: &mut Player, step: &Step, texts: Texts) -> Result<(), Difference> {
@@ -88,6 +92,7 @@ fn close(player: Player) -> Result<(), Difference> {
 /// Plays a line on the rig of the line before it, if both have the same set of bindings.
 fn play_vector(line: &str, rig: &mut Option<Rig>) -> Result<(), Difference> {
     let vector = Json::parse(line)
+        .map_err(|not_json| not_json.to_string())
         .and_then(|json| match json {
             Json::Object(members) => Vector::read(&Fields::new(members)),
             other => Err(other.to_string()),
@@ -120,6 +125,6 @@ fn guarded(play: impl FnOnce() -> Result<(), Difference>) -> Result<(), Differen
     })
 }
 
-fn verdict(step: Option<usize>, played: Result<(), Difference>) -> Verdict {
-    played.map_or_else(|difference| Verdict::fail(step, &difference), |()| Verdict::Pass)
+fn verdict(at: Place, played: Result<(), Difference>) -> Verdict {
+    played.map_or_else(|difference| Verdict::fail(at, &difference), |()| Verdict::Pass)
 }

@@ -11,6 +11,17 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
 }
 
+/// Where a case failed, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Of the file: where it is malformed, or where its vector stands.
+    Line(usize),
+    /// Of a scenario.
+    Step(usize),
+    /// When all steps were done.
+    End,
+}
+
 /// How a case went.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Verdict {
@@ -30,11 +41,14 @@ pub(crate) struct Tally {
 }
 
 impl Verdict {
-    /// A failure at a step, numbered from 1, or of the case as a whole.
-    pub(crate) fn fail(step: Option<usize>, difference: &Difference) -> Self {
-        let step = step.map(|number| format!("step {number}: ")).unwrap_or_default();
+    pub(crate) fn fail(at: Place, difference: &Difference) -> Self {
+        let place = match at {
+            Place::Line(number) => format!("line {number}: "),
+            Place::Step(number) => format!("step {number}: "),
+            Place::End => String::new(),
+        };
         let Difference { expected, got } = difference;
-        Self::Fail(format!("{step}expected {expected} got {got}").replace('\n', " "))
+        Self::Fail(format!("{place}expected {expected} got {got}").replace('\n', " "))
     }
 }
 
@@ -74,8 +88,9 @@ mod tests {
         let difference = Difference::new("1", "2\n3");
         let verdicts = [
             (Verdict::Pass, "PASS a/b"),
-            (Verdict::fail(Some(4), &difference), "FAIL a/b: step 4: expected 1 got 2 3"),
-            (Verdict::fail(None, &difference), "FAIL a/b: expected 1 got 2 3"),
+            (Verdict::fail(Place::Step(4), &difference), "FAIL a/b: step 4: expected 1 got 2 3"),
+            (Verdict::fail(Place::Line(2), &difference), "FAIL a/b: line 2: expected 1 got 2 3"),
+            (Verdict::fail(Place::End, &difference), "FAIL a/b: expected 1 got 2 3"),
             (Verdict::Skip("wire".to_owned()), "SKIP a/b: wire"),
         ];
         let mut tally = Tally::default();
@@ -83,6 +98,6 @@ mod tests {
             tally.add(&verdict);
             assert_eq!(Outcome { name: "a/b".to_owned(), verdict }.to_string(), line);
         }
-        assert_eq!(tally.to_string(), "1 passed, 2 failed, 1 skipped");
+        assert_eq!(tally.to_string(), "1 passed, 3 failed, 1 skipped");
     }
 }

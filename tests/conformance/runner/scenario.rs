@@ -5,7 +5,7 @@
 
 use super::expectation::{Difference, Texts};
 use super::fields::{Fields, mistyped};
-use super::json::Json;
+use super::json::{Json, NotJson};
 use super::operation::Operation;
 
 /// What a scenario may require beyond a plain broker.
@@ -41,16 +41,23 @@ pub(crate) struct Step {
 }
 
 impl Scenario {
-    /// Reads all but the steps. An error says what is wrong with the file.
-    pub(crate) fn parse(text: &str) -> Result<Self, Difference> {
-        let malformed = |found: String| Difference::new("a scenario", found);
-        let Json::Object(members) = Json::parse(text).map_err(malformed)? else {
+    /// Reads all but the steps. An error says what is wrong with the file, and in which line.
+    pub(crate) fn parse(text: &str) -> Result<Self, (usize, Difference)> {
+        let malformed = |found: String| (1, Difference::new("a scenario", found));
+        let not_json = |error: NotJson| {
+            let difference = Difference::new("a scenario", error.to_string());
+            (error.line, difference)
+        };
+        let unknown = |expected: &str, word: &str| {
+            (line_of(text, word), Difference::new(expected, format!("{word:?}")))
+        };
+        let Json::Object(members) = Json::parse(text).map_err(not_json)? else {
             return Err(malformed("JSON which is not an object".to_owned()));
         };
         let fields = Fields::new(members);
         let known = ["name", "description", "requires", "ignore", "recorded_from", "steps"];
-        if let Some(unknown) = fields.unknown(&known) {
-            return Err(Difference::new("a known field", format!("{unknown:?}")));
+        if let Some(field) = fields.unknown(&known) {
+            return Err(unknown("a known field", field));
         }
         let name = fields.text("name").map_err(malformed)?.to_owned();
         if name.is_empty() {
@@ -60,15 +67,18 @@ impl Scenario {
             fields.text(text).map_err(malformed)?;
         }
         let marks = texts(&fields, "requires").map_err(malformed)?;
-        if let Some(unknown) = marks.iter().find(|mark| !MARKS.contains(&mark.as_str())) {
-            return Err(Difference::new("a known mark", format!("{unknown:?}")));
+        if let Some(mark) = marks.iter().find(|mark| !MARKS.contains(&mark.as_str())) {
+            return Err(unknown("a known mark", mark));
         }
         let ignored = texts(&fields, "ignore").map_err(malformed)?;
-        if let Some(unknown) = ignored.iter().find(|ignored| *ignored != "text") {
-            return Err(Difference::new("text to ignore", format!("{unknown:?}")));
+        if let Some(other) = ignored.iter().find(|ignored| *ignored != "text") {
+            return Err(unknown("text to ignore", other));
         }
         let texts = if ignored.is_empty() { Texts::Compare } else { Texts::Ignore };
         match fields.get("steps") {
+            Some(Json::List(steps)) if steps.is_empty() => {
+                Err((line_of(text, "steps"), Difference::new("steps to play", "none")))
+            }
             Some(Json::List(steps)) => Ok(Self { name, marks, texts, steps: steps.clone() }),
             Some(_) | None => Err(malformed("one without a list of steps".to_owned())),
         }
@@ -106,6 +116,12 @@ impl Step {
         }
         Ok(Self { operation, arguments, expect })
     }
+}
+
+/// The first line of a text with this word in quotes, counted from 1; 1 if there is none.
+fn line_of(text: &str, word: &str) -> usize {
+    let word = Json::from(word).to_string();
+    text.lines().position(|line| line.contains(&word)).map_or(1, |index| index + 1)
 }
 
 /// A list of strings, empty if it is absent.

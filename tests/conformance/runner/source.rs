@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// One thing to play, named `area/name`.
+/// One thing to play. The name is that of the file, `area/name`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Case {
-    /// The text of a scenario file. The name is that of the file.
+    /// The text of a scenario file.
     Scenario { name: String, text: String },
-    /// A line of a vector file. The name ends in the number of the line, from 1.
-    Vector { name: String, line: String },
+    /// A line of a vector file, and its number, from 1.
+    Vector { name: String, number: usize, line: String },
 }
 
 impl Case {
@@ -21,7 +21,7 @@ impl Case {
     }
 }
 
-/// A path that cannot be read, and why.
+/// A path that cannot be read, or has nothing to play, in words.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unreadable(pub(crate) String);
 
@@ -36,8 +36,15 @@ enum Lists {
 /// it, at any depth, or a list `.txt` of such paths, which start at the folder above the list's.
 pub(crate) fn cases(path: &Path) -> Result<Vec<Case>, Unreadable> {
     let mut cases = Vec::new();
-    add(path, Lists::Allowed, &mut cases)?;
+    add_some(path, Lists::Allowed, &mut cases)?;
     Ok(cases)
+}
+
+/// Adds what is behind a path that somebody named: not nothing, or what is misspelt would pass.
+fn add_some(path: &Path, lists: Lists, cases: &mut Vec<Case>) -> Result<(), Unreadable> {
+    let before = cases.len();
+    add(path, lists, cases)?;
+    if cases.len() == before { Err(empty(path)) } else { Ok(()) }
 }
 
 fn add(path: &Path, lists: Lists, cases: &mut Vec<Case>) -> Result<(), Unreadable> {
@@ -48,11 +55,17 @@ fn add(path: &Path, lists: Lists, cases: &mut Vec<Case>) -> Result<(), Unreadabl
     match (extension(path), lists) {
         ("json", _) => cases.push(Case::Scenario { name: name(path), text }),
         ("jsonl", _) => {
+            let before = cases.len();
             let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
             cases.extend(lines.map(|(line, number)| Case::Vector {
-                name: format!("{}:{number}", name(path)),
+                name: name(path),
+                number,
                 line: line.to_owned(),
             }));
+            // Also where only the folder around it was named.
+            if cases.len() == before {
+                return Err(empty(path));
+            }
         }
         ("txt", Lists::Allowed) => {
             // The folder above the list's own, also where the path is a bare file name.
@@ -60,7 +73,7 @@ fn add(path: &Path, lists: Lists, cases: &mut Vec<Case>) -> Result<(), Unreadabl
                 fs::canonicalize(path).map_err(|error| unreadable(path, &error.to_string()))?;
             let root = absolute.ancestors().nth(2).unwrap_or_else(|| Path::new("/"));
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-                add(&root.join(line), Lists::Refused, cases)?;
+                add_some(&root.join(line), Lists::Refused, cases)?;
             }
         }
         ("txt", Lists::Refused) => {
@@ -105,6 +118,10 @@ fn unreadable(path: &Path, why: &str) -> Unreadable {
     Unreadable(format!("cannot read {}: {why}", path.display()))
 }
 
+fn empty(path: &Path) -> Unreadable {
+    Unreadable(format!("there is nothing to play in {}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,9 +146,12 @@ mod tests {
 
     #[test]
     fn lines_of_vectors_are_numbered() {
-        let vectors = names("topic/topic_03.jsonl");
-        assert_eq!(vectors.first().map(String::as_str), Some("topic/topic_03:1"));
-        assert_eq!(vectors.get(16).map(String::as_str), Some("topic/topic_03:17"));
+        let vectors = recorded("topic/topic_03.jsonl").expect("the recordings are there");
+        for (vector, expected) in vectors.iter().zip(1..) {
+            let Case::Vector { name, number, .. } = vector else { panic!("{vector:?}") };
+            assert_eq!((name.as_str(), *number), ("topic/topic_03", expected));
+        }
+        assert!(vectors.len() > 16);
     }
 
     #[test]

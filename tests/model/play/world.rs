@@ -183,7 +183,9 @@ impl World {
             }
             Call::Recover => {
                 let taken = self.channels[channel].take(0, true).unwrap_or_default();
-                self.settle(channel, &taken, End::Requeue);
+                if !taken.is_empty() {
+                    self.settle(channel, &taken, End::Requeue);
+                }
                 Ok(Answer::Done)
             }
             Call::Reject { tag, requeue } => {
@@ -426,6 +428,7 @@ impl World {
         let taken = self.channels[channel].take(tag, multiple).ok_or(PRECONDITION)?;
         match &mut self.channels[channel].mode {
             Mode::Tx(transaction) => transaction.settlements.push((end, taken)),
+            Mode::Confirm(_) | Mode::Plain if taken.is_empty() => {}
             Mode::Confirm(_) | Mode::Plain => self.settle(channel, &taken, end),
         }
         Ok(Answer::Done)
