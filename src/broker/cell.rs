@@ -11,13 +11,13 @@ use std::{
 
 use super::{
     acks::Acks,
+    aftermath::{Aftermath, Deletion},
     budget::Allowance,
     consumer::EndReason,
     context::Context,
     few::Few,
-    mailbox::{Mailbox, Taken, Tray},
+    mailbox::Tray,
     outlet::{Delivered, Outlet, Wake},
-    shield::shielded,
     timers::Deadline,
     vhost_state::VhostState,
 };
@@ -26,9 +26,8 @@ use crate::{
     engine::{
         definition::QueueDefinition,
         queue::{
-            AckMode, ConsumerId, ConsumerTerms, Counts, Custody, DeleteConditions, DeleteRefused,
-            Deleted, Effects, Handed, Held, InExclusiveUse, Outward, QueueCore, Remains,
-            Settlement, Staging, UnackedKey,
+            AckMode, ConsumerId, Counts, Custody, DeleteConditions, DeleteRefused, Deleted,
+            Effects, Handed, Held, QueueCore, Settlement, Staging, UnackedKey,
         },
     },
     sync::{Condvar, Mutex, MutexGuard, Rank},
@@ -65,21 +64,6 @@ pub(crate) struct CellState {
     allowance: Allowance,
     /// The earliest deadline for which this queue has a timer.
     scheduled: Option<Deadline>,
-}
-
-/// What is left to do once the queue is let go. Nothing of it allocates in the common case of one
-/// message and one waiter.
-#[derive(Debug, Default)]
-#[must_use = "somebody may have to be woken"]
-pub(crate) struct Aftermath {
-    wakes: Few<Wake>,
-    outward: Vec<Outward>,
-    /// Messages that are dropped.
-    freed: Few<Held>,
-    /// Whether bytes were given back that a publisher may wait for.
-    made_room: bool,
-    /// Whether the queue was changed, rather than only looked at.
-    has_changed: bool,
 }
 
 /// The counts of a queue at one moment.
@@ -188,136 +172,6 @@ impl QueueCell {
         })
     }
 
-    /// Registers a consumer. `started` runs under the lock of the queue, before the first message
-    /// is handed over: it may take locks of a later rank, and nothing else.
-    pub(crate) fn consume(
-        self: &Arc<Self>,
-        terms: ConsumerTerms,
-        outlet: Outlet,
-        succession: Succession,
-        started: impl FnOnce(ConsumerId),
-    ) -> Result<ConsumerId, ConsumeRefused> {
-        let now = self.now();
-        let mut after = Aftermath::default();
-        let mut superseded = Vec::new();
-        let consumed = self.with_aftermath(&mut after, |core, effects| {
-            if core.is_deleted() {
-                return Err(ConsumeRefused::Deleted);
-            }
-            if succession == Succession::InPlaceOfOthers
-                && !self.definition.parsed.single_active_consumer
-            {
-                superseded = self.supersede(core, now, effects);
-            }
-            if core.consumer_count() >= self.context.limits.consumers {
-                return Err(ConsumeRefused::Limit);
-            }
-            let id = core
-                .consume(terms, outlet, now)
-                .map_err(|InExclusiveUse| ConsumeRefused::InExclusiveUse)?;
-            started(id);
-            core.dispatch(effects);
-            Ok(id)
-        });
-        after.run(self);
-        for outlet in superseded {
-            self.return_taken(&outlet);
-            outlet.end();
-        }
-        consumed
-    }
-
-    /// Takes all consumers off the queue. What lies in their trays goes back.
-    fn supersede(
-        &self,
-        core: &mut QueueCore<Outlet>,
-        now: Moment,
-        effects: &mut Effects,
-    ) -> Vec<Outlet> {
-        let mut outlets = Vec::new();
-        for id in core.consumer_ids() {
-            let Some(mut outlet) = core.remove_consumer(id, now, effects) else { continue };
-            outlet.note_end(EndReason::Superseded);
-            if let Some(tray) = outlet.tray() {
-                self.end_urgency(tray);
-                let unreceived = tray.unreceived(&mut Taken::default());
-                core.give_back(unreceived, Settlement::ReturnUnseen, effects);
-            }
-            outlets.push(outlet);
-        }
-        outlets
-    }
-
-    /// What lies in the mailbox of a consumer that was taken off goes back.
-    fn return_taken(self: &Arc<Self>, outlet: &Outlet) {
-        let Outlet::Mailbox(tray) = outlet else { return };
-        let mut after = Aftermath::default();
-        {
-            let mut taken = tray.mailbox.taken();
-            self.with_aftermath(&mut after, |core, effects| {
-                core.give_back(taken.drain(), Settlement::ReturnUnseen, effects);
-            });
-        }
-        after.run(self);
-    }
-
-    /// Ends a consumer. What it was handed stays unacked, and nobody is handed anything.
-    pub(crate) fn cancel(self: &Arc<Self>, consumer: ConsumerId) {
-        let now = self.now();
-        let outlet = self.with(|core, effects| core.remove_consumer(consumer, now, effects));
-        drop(outlet);
-    }
-
-    /// Ends consumers and returns messages to the queue in one step, so that no other consumer
-    /// gets a younger message before an older one is back; whoever is left is served. `returned`
-    /// runs under the lock of the queue, when nothing more can be handed to these consumers: it may
-    /// take locks of a later rank, and nothing else.
-    pub(crate) fn withdraw(
-        self: &Arc<Self>,
-        consumers: &[ConsumerId],
-        settlement: Settlement,
-        returned: impl FnOnce() -> Vec<UnackedKey>,
-    ) {
-        let now = self.now();
-        let outlets: Vec<_> = self.with(|core, effects| {
-            let outlets =
-                consumers.iter().filter_map(|id| core.remove_consumer(*id, now, effects)).collect();
-            core.settle(&returned(), settlement, effects);
-            outlets
-        });
-        // They may be the last to hold their channel, so they go where no lock is held.
-        drop(outlets);
-    }
-
-    /// Takes a consumer of the handle tier off the queue. What nobody has received goes back to its
-    /// place. Does nothing if the consumer is off already.
-    pub(crate) fn withdraw_mailbox(
-        self: &Arc<Self>,
-        consumer: ConsumerId,
-        mailbox: &Mailbox,
-        reason: EndReason,
-    ) {
-        let now = self.now();
-        let mut after = Aftermath::default();
-        let tray = {
-            let mut taken = mailbox.taken();
-            self.with_aftermath(&mut after, |core, effects| {
-                let Outlet::Mailbox(mut tray) = core.remove_consumer(consumer, now, effects)?
-                else {
-                    unreachable!("consumers of channels have no mailbox")
-                };
-                mailbox.end(reason);
-                self.end_urgency(&mut tray);
-                core.give_back(tray.unreceived(&mut taken), Settlement::ReturnUnseen, effects);
-                Some(tray)
-            })
-        };
-        after.run(self);
-        if let Some(tray) = tray {
-            tray.close();
-        }
-    }
-
     /// Credit has come back to consumers that share it with others.
     pub(crate) fn resume(self: &Arc<Self>) {
         self.with(QueueCore::resume);
@@ -415,11 +269,14 @@ impl QueueCell {
         self.vhost.upgrade()
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         if self.is_timed { self.context.clock.now() } else { Moment::ORIGIN }
     }
 
-    fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R) -> R {
+    pub(super) fn with<R>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
+    ) -> R {
         let mut after = Aftermath::default();
         let result = self.with_aftermath(&mut after, act);
         after.run(self);
@@ -475,7 +332,7 @@ impl QueueCell {
     }
 
     /// The tray goes.
-    fn end_urgency(&self, tray: &mut Tray) {
+    pub(super) fn end_urgency(&self, tray: &mut Tray) {
         if std::mem::take(&mut tray.is_urgent) {
             self.acks.end_urgency();
         }
@@ -595,34 +452,6 @@ pub(crate) fn tray_of(core: &mut QueueCore<Outlet>, consumer: ConsumerId) -> Opt
     core.credit(consumer).and_then(Outlet::tray)
 }
 
-impl Aftermath {
-    pub(crate) fn has_changed(&self) -> bool {
-        self.has_changed
-    }
-
-    /// Does it. Runs other people's code, so no lock may be held.
-    #[inline]
-    pub(crate) fn run(self, cell: &Arc<QueueCell>) {
-        if self.made_room {
-            cell.context.room.made();
-        }
-        if self.has_changed {
-            cell.context.progress.made();
-        }
-        self.wakes.for_each(Wake::wake);
-        for outward in self.outward {
-            match outward {
-                Outward::Abandoned => {
-                    if let Some(vhost) = cell.vhost.upgrade() {
-                        vhost.delete_abandoned_queue(cell);
-                    }
-                }
-            }
-        }
-        self.freed.for_each(drop_message);
-    }
-}
-
 impl Drop for QueueCell {
     fn drop(&mut self) {
         self.state.get_mut().leave(&self.context);
@@ -630,49 +459,6 @@ impl Drop for QueueCell {
             vhost.free_slot(self.slot);
         }
     }
-}
-
-/// Whether a consumer joins those that a queue has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Succession {
-    Beside,
-    /// It takes the place of all, unless the queue selects one by itself.
-    InPlaceOfOthers,
-}
-
-/// Why nobody new may consume from a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConsumeRefused {
-    Deleted,
-    InExclusiveUse,
-    Limit,
-}
-
-/// A queue that has just ended. It has to be finished once no lock is held.
-#[derive(Debug)]
-#[must_use = "consumers are told when it is finished"]
-pub(crate) struct Deletion {
-    remains: Remains<Outlet>,
-}
-
-impl Deletion {
-    /// Tells the consumers, drops the messages, and says how many were ready. Those of a channel
-    /// are told in the order of their tags.
-    pub(crate) fn finish(mut self) -> u64 {
-        self.remains.consumers.sort_by(|one, other| one.tag().cmp(&other.tag()));
-        for outlet in self.remains.consumers.drain(..) {
-            outlet.end();
-        }
-        let ready = self.remains.ready;
-        self.remains.into_messages().for_each(drop_message);
-        ready
-    }
-}
-
-/// Drops a message where no lock is held. A destructor that panics ends nothing but itself: others
-/// are still to be dropped, and whoever does this may have nothing to do with them.
-fn drop_message(held: Held) {
-    let _ = shielded(|| drop(held));
 }
 
 #[cfg(all(test, not(loom)))]

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{
     bounds,
-    cell::Succession,
     consumer::{Consumer, ConsumerCore},
     delivery::{Delivery, Outcome},
     mailbox::{Lag, Receipt, Tray},
+    membership::Succession,
     outlet::Outlet,
     queue::Queue,
     refusal,

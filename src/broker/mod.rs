@@ -5,6 +5,7 @@
 //! are thin over queue cells, exchange cells and the publish path.
 
 mod acks;
+mod aftermath;
 mod binding;
 mod bounds;
 mod broker_state;
@@ -29,6 +30,7 @@ mod few;
 mod lease;
 mod limits;
 mod mailbox;
+mod membership;
 mod method;
 #[cfg(all(test, loom))]
 mod models;

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use crossbeam_channel::Receiver;
 
 use super::{
-    cell::{Aftermath, tray_of},
+    aftermath::Aftermath,
+    cell::tray_of,
     consumer::{ConsumerCore, EndReason, RecvError, RecvTimeoutError, TryRecvError},
     mailbox::{Parcel, Receipt, Taken, Tray},
     outlet::Outlet,

@@ -1,9 +1,6 @@
 //! How the refusals of the engine look to the caller.
 
-use super::{
-    cell::{ConsumeRefused, QueueCell},
-    vhost_state::VhostState,
-};
+use super::{cell::QueueCell, membership::ConsumeRefused, vhost_state::VhostState};
 use crate::{
     Denial, Entity, Error, ErrorKind, Name,
     engine::{definition::InvalidArgument, entity::Endpoint, topology::TopologyError},

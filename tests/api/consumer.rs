@@ -382,3 +382,47 @@ fn tags_are_given_or_made_up() -> Result<()> {
     assert_eq!(queue.stats().consumers, 2);
     Ok(())
 }
+
+#[test]
+fn whoever_takes_over_inherits_what_was_not_received() -> Result<()> {
+    let queue = Broker::new().declare_queue("q").auto_delete().declare()?;
+    let first = queue.consume().exclusive().start()?;
+    send_numbers(&queue, 0..4)?;
+    let in_hand = first.try_recv()?;
+    let second = queue.consume().take_over().start()?;
+    assert_eq!(first.end(), Some(EndReason::Superseded));
+    assert_eq!(first.recv().unwrap_err(), RecvError(EndReason::Superseded));
+    assert_eq!(number(in_hand.text()), 0);
+    in_hand.ack()?;
+    let mut seen = Vec::new();
+    for delivery in second.try_iter() {
+        assert!(delivery.is_redelivered());
+        assert_eq!(delivery.attempts(), 1, "nobody has seen it");
+        seen.push(number(delivery.text()));
+        delivery.ack()?;
+    }
+    assert_eq!(seen, [1, 2, 3]);
+    assert!(queue.consume().start().is_err(), "it is exclusive");
+    assert!(queue.stats().is_conserved());
+    Ok(())
+}
+
+#[test]
+fn a_single_active_consumer_is_not_taken_over() -> Result<()> {
+    let queue = Broker::new().declare_queue("q").single_active_consumer().declare()?;
+    let first = queue.consume().start()?;
+    assert!(queue.consume().take_over().start().is_err(), "the queue selects by itself");
+    assert_eq!(first.end(), None);
+    Ok(())
+}
+
+#[test]
+fn an_empty_batch_says_the_end() -> Result<()> {
+    let queue = Broker::new().declare_queue("q").declare()?;
+    let consumer = queue.consume().start()?;
+    let mut batch = Vec::new();
+    assert_eq!(consumer.recv_batch(&mut batch, 0, SECOND), Ok(0));
+    consumer.cancel();
+    assert_eq!(consumer.recv_batch(&mut batch, 0, SECOND), Err(RecvError(EndReason::Cancelled)));
+    Ok(())
+}

@@ -5,6 +5,7 @@
     reason = "tests start threads, and share what is theirs"
 )]
 
+mod acks;
 mod call;
 mod channel;
 mod clock;

@@ -7,10 +7,10 @@ use crate::{
     DirectReplyFault, Entity, Error, ErrorKind, Name, Result,
     broker::{
         bounds,
-        cell::Succession,
         channel_state::{self, ChannelConsumer, Outstanding},
         connection_state,
         event::{Delivered, DeliveryTag},
+        membership::Succession,
         method::{Ack, Consume, Get, Nack, Qos, Recover, Reject},
         outlet::{ChannelOutlet, Outlet},
         refusal,

@@ -341,7 +341,9 @@ proptest! {
         }
         let left = desk.queue.ready_messages();
         let mut words = Vec::new();
-        while let Some((handed, _)) = desk.queue.get(AckMode::Auto, Custody::Queue, START, &mut desk.effects) {
+        let mut get =
+            || desk.queue.get(AckMode::Auto, Custody::Queue, START, &mut desk.effects);
+        while let Some((handed, _)) = get() {
             words.push(word(&handed.held));
         }
         prop_assert_eq!(words.len() as u64, left);

@@ -1,0 +1,81 @@
+//! What a change of a queue leaves to do once no lock is held: waking, dropping, telling.
+
+use std::sync::Arc;
+
+use super::{
+    cell::QueueCell,
+    few::Few,
+    outlet::{Outlet, Wake},
+    shield::shielded,
+};
+use crate::engine::queue::{Held, Outward, Remains};
+
+/// What is left to do once the queue is let go. Nothing of it allocates in the common case of one
+/// message and one waiter.
+#[derive(Debug, Default)]
+#[must_use = "somebody may have to be woken"]
+pub(crate) struct Aftermath {
+    pub(super) wakes: Few<Wake>,
+    pub(super) outward: Vec<Outward>,
+    /// Messages that are dropped.
+    pub(super) freed: Few<Held>,
+    /// Whether bytes were given back that a publisher may wait for.
+    pub(super) made_room: bool,
+    /// Whether the queue was changed, rather than only looked at.
+    pub(super) has_changed: bool,
+}
+
+/// A queue that has just ended. It has to be finished once no lock is held.
+#[derive(Debug)]
+#[must_use = "consumers are told when it is finished"]
+pub(crate) struct Deletion {
+    pub(super) remains: Remains<Outlet>,
+}
+
+impl Aftermath {
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    /// Does it. Runs other people's code, so no lock may be held.
+    #[inline]
+    pub(crate) fn run(self, cell: &Arc<QueueCell>) {
+        if self.made_room {
+            cell.context().room.made();
+        }
+        if self.has_changed {
+            cell.context().progress.made();
+        }
+        self.wakes.for_each(Wake::wake);
+        for outward in self.outward {
+            match outward {
+                Outward::Abandoned => {
+                    if let Some(vhost) = cell.vhost() {
+                        vhost.delete_abandoned_queue(cell);
+                    }
+                }
+            }
+        }
+        self.freed.for_each(drop_message);
+    }
+}
+
+impl Deletion {
+    /// Tells the consumers, drops the messages, and says how many were ready. Those of a channel
+    /// are told in the order of their tags.
+    pub(crate) fn finish(mut self) -> u64 {
+        self.remains.consumers.sort_by(|one, other| one.tag().cmp(&other.tag()));
+        for outlet in self.remains.consumers.drain(..) {
+            outlet.end();
+        }
+        let ready = self.remains.ready;
+        self.remains.into_messages().for_each(drop_message);
+        ready
+    }
+}
+
+/// Drops a message where no lock is held. A destructor that panics ends nothing but itself: others
+/// are still to be dropped, and whoever does this may have nothing to do with them.
+fn drop_message(held: Held) {
+    let _ = shielded(|| drop(held));
+}
