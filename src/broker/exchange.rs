@@ -351,11 +351,10 @@ impl Exchange {
             let size = Envelope::byte_size_of(self.name(), key, message);
             bytes = bytes.saturating_add(size.saturating_mul(queues as u64));
         }
-        if plan.has_room() && vhost.context.budget.has_room(bytes) {
-            Ok(plan)
-        } else {
-            Err(PublishReason::Full)
+        if !vhost.context.budget.has_room(bytes) {
+            return Err(PublishReason::NO_MEMORY);
         }
+        if plan.has_room() { Ok(plan) } else { Err(PublishReason::NO_EVENTS) }
     }
 
     pub(crate) fn retry_while_full<R>(

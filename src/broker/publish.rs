@@ -194,12 +194,11 @@ impl VhostState {
     /// Whether everyone who was found has room for a message of so many bytes.
     pub(crate) fn check_room(&self, bytes: u64, found: &Found) -> Result<(), PublishReason> {
         let bytes = bytes.saturating_mul(found.queues.len() as u64);
-        let is_taken = found.reply.as_ref().is_none_or(|reply| reply.has_room());
-        if is_taken && self.context.budget.has_room(bytes) {
-            Ok(())
-        } else {
-            Err(PublishReason::Full)
+        if !self.context.budget.has_room(bytes) {
+            return Err(PublishReason::NO_MEMORY);
         }
+        let is_taken = found.reply.as_ref().is_none_or(|reply| reply.has_room());
+        if is_taken { Ok(()) } else { Err(PublishReason::NO_EVENTS) }
     }
 
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {

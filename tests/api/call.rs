@@ -163,11 +163,26 @@ fn so_many_replies_are_waited_for_at_a_time() -> Result {
     let waiting =
         [default.request("q", Message::new("1"))?, default.request("q", Message::new("2"))?];
     let error = default.request("q", Message::new("3")).unwrap_err();
-    assert!(matches!(error, CallError::Full));
+    assert!(matches!(error, CallError::Full { limit: "calls", .. }));
+    assert_eq!(Error::from(error).to_string(), "no room now, the bound is 'calls'");
     assert_eq!(queue.stats().enqueued, 2);
     drop(waiting);
     assert!(default.request("q", Message::new("4")).is_ok());
     assert_eq!(server.try_iter().map(leveret::Delivery::ack).count(), 3);
+    Ok(())
+}
+
+#[test]
+fn a_call_without_room_says_of_what() -> Result {
+    let mut limits = Limits::default();
+    limits.memory_bytes = 1_000;
+    let broker = Broker::builder().limits(limits).open()?;
+    let _server = broker.declare_queue("q").declare()?.consume().start()?;
+    let large = Message::new(vec![0; 1_000]);
+    let error = broker.default_exchange().request("q", large).unwrap_err();
+    assert!(matches!(error, CallError::Full { limit: "memory_bytes", .. }), "{error}");
+    assert_eq!(error.to_string(), "no room now, the bound is 'memory_bytes'");
+    assert_eq!(Error::from(error).to_string(), "no room now, the bound is 'memory_bytes'");
     Ok(())
 }
 

@@ -20,7 +20,7 @@ fn a_publish_without_room_leaves_the_channel_open_and_is_told_when_there_is_room
     channel.basic_publish(to, Message::new(vec![1; 9_000])).expect("it fits");
     for _ in 0..3 {
         let refused = channel.basic_publish(to, Message::new(vec![2; 9_000])).unwrap_err();
-        assert!(matches!(refused.reason(), PublishReason::Full));
+        assert!(matches!(refused.reason(), PublishReason::Full { limit: "memory_bytes", .. }));
         assert_eq!(refused.into_message().body().len(), 9_000);
     }
     assert!(channel.try_event().is_none(), "there is no room yet");

@@ -3,8 +3,8 @@
 use std::error::Error as _;
 
 use leveret::{
-    Broker, CallError, ConfirmError, Entity, Error, ErrorKind, Message, PublishError, ReplyCode,
-    Result, Scope,
+    Broker, CallError, ConfirmError, Entity, Error, ErrorKind, Message, PublishError,
+    PublishReason, ReplyCode, Result, Scope,
 };
 
 /// Checks the text, and the code that AMQP has for the mistake.
@@ -109,7 +109,6 @@ fn every_failure_becomes_an_error() -> Result<()> {
     );
     assert!(Error::from(ConfirmError::Closed).is_closed());
     assert!(Error::from(CallError::Closed).is_closed());
-    assert!(Error::from(CallError::Full).is_full());
     Ok(())
 }
 
@@ -129,6 +128,8 @@ fn errors_are_small_and_can_be_passed_on() {
     passes::<Error>();
     assert!(size_of::<Error>() <= 24);
     assert!(size_of::<Result<()>>() <= 24);
+    assert!(size_of::<PublishReason>() <= 24);
+    assert!(size_of::<CallError>() <= 24);
     let error = Broker::new().exchange("x").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NotFound { entity: Entity::Exchange, .. }));
     assert_eq!(error.clone().kind(), error.kind());

@@ -153,13 +153,15 @@ fn a_full_memory_refuses_publishes_and_nothing_else() -> Result<()> {
     exchange.publish("", body())?;
     // It would have to fit into both.
     let error = exchange.publish("", body()).unwrap_err();
-    assert!(error.is_full() && error.reason().to_string() == "there is no room now");
+    assert!(error.is_full());
+    assert_eq!(error.reason().to_string(), "no room now, the bound is 'memory_bytes'");
     let error = Error::from(error);
     assert_eq!(error.to_string(), "no room now, the bound is 'memory_bytes'");
     assert_eq!((one.stats().enqueued, two.stats().enqueued), (1, 1));
     assert!(exchange.publish_mandatory("", body()).unwrap_err().is_full());
     let mut batch = vec![body()];
-    assert!(matches!(exchange.publish_batch("", &mut batch), Err(PublishReason::Full)));
+    let reason = exchange.publish_batch("", &mut batch).unwrap_err();
+    assert!(matches!(reason, PublishReason::Full { limit: "memory_bytes", .. }));
     assert_eq!(batch.len(), 1);
 
     one.send(Message::new(vec![0; 300]))?;

@@ -182,7 +182,7 @@ impl Channel {
             return Err((full("events"), checked.message));
         }
         let bytes = checked.byte_size(&exchange, &key);
-        if self.vhost().check_room(bytes, found).is_err() {
+        if let Err(reason) = self.vhost().check_room(bytes, found) {
             if let Some(number) = self.state.refuse() {
                 return Ok(Some(number));
             }
@@ -191,7 +191,7 @@ impl Channel {
                 // It has come back before anyone listened.
                 self.state.unblock();
             }
-            return Err((full("memory_bytes"), checked.message));
+            return Err((reason.into(), checked.message));
         }
         self.enqueue(checked.into_envelope(exchange, key), mandatory, found);
         Ok(self.state.confirm())
