@@ -145,7 +145,8 @@ fn check_short_properties(message: &Message) -> Result<()> {
     Ok(())
 }
 
-fn check_limit(limit: &'static str, max: u64, found: u64) -> Result<()> {
+/// Checks a size or a count against its bound.
+pub(crate) fn check_limit(limit: &'static str, max: u64, found: u64) -> Result<()> {
     if found > max {
         return Err(Error::plain(ErrorKind::LimitExceeded { limit, max, found }));
     }

@@ -171,7 +171,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// As [`bind`](Self::bind).
+    /// As [`bind`](Self::bind); `LimitExceeded` also if
+    /// [`Limits::subscription_messages`](crate::Limits::subscription_messages) is zero.
     pub fn subscribe(&self, key: impl Into<BindingKey>) -> Result<Subscription> {
         Subscription::new(self, key.into())
     }

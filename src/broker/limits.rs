@@ -51,7 +51,8 @@ pub struct Limits {
     pub connections: usize,
     /// Channels per connection. Default 2 047, as in `RabbitMQ`.
     pub channels: u16,
-    /// Unconfirmed messages per publisher, and untaken confirms per channel. Default 65 536.
+    /// The largest window of a [`Publisher`](crate::Publisher): how many of its messages may be
+    /// unconfirmed. Default 65 536. Confirms on a channel are events, which `events` bounds.
     pub unconfirmed: u32,
     /// Untaken events per channel. At this many the broker stops pushing to the channel, and
     /// messages stay ready; nothing is dropped. Default 65 536.
@@ -59,7 +60,7 @@ pub struct Limits {
     /// Publishes and settlements within one transaction. Default 1 048 576.
     pub transaction_steps: usize,
     /// Messages that a [`Subscription`](crate::Subscription) may lag behind before it loses the
-    /// oldest. Default 65 536.
+    /// oldest. Default 65 536. With zero, subscribing is refused.
     pub subscription_messages: u32,
     /// Replies to [`call`](crate::Exchange::call) that are waited for at a time. Default 65 536.
     pub calls: usize,

@@ -38,20 +38,22 @@ const DEFAULT_WINDOW: u32 = 1_024;
 #[must_use = "nothing happens before open()"]
 pub struct PublisherBuilder {
     exchange: Exchange,
-    window: u32,
+    /// As it was asked for.
+    window: Option<u32>,
     mandatory: Mandatory,
 }
 
 impl PublisherBuilder {
     pub(crate) fn new(exchange: Exchange) -> Self {
-        Self { exchange, window: DEFAULT_WINDOW, mandatory: Mandatory::No }
+        Self { exchange, window: None, mandatory: Mandatory::No }
     }
 
-    /// How many messages may be unconfirmed at a time; 1 024 by default, at most
-    /// [`Limits::unconfirmed`](crate::Limits::unconfirmed). Zero is an error at `open`. Without a
-    /// store a publish is confirmed when it returns, so the window never fills.
+    /// How many messages may be unconfirmed at a time, at most
+    /// [`Limits::unconfirmed`](crate::Limits::unconfirmed); by default 1 024, or that limit if it
+    /// is lower. Zero is an error at `open`. Without a store a publish is confirmed when it
+    /// returns, so the window never fills.
     pub fn window(mut self, unconfirmed: u32) -> Self {
-        self.window = unconfirmed;
+        self.window = Some(unconfirmed);
         self
     }
 
@@ -70,12 +72,14 @@ impl PublisherBuilder {
         let vhost = self.exchange.vhost().state();
         vhost.check_open()?;
         let max = vhost.context.limits.unconfirmed;
-        if self.window > max {
-            let (max, found) = (u64::from(max), u64::from(self.window));
+        // Where not even one may be unconfirmed, that one is refused.
+        let window = self.window.unwrap_or_else(|| DEFAULT_WINDOW.min(max).max(1));
+        if window > max {
+            let (max, found) = (u64::from(max), u64::from(window));
             let kind = ErrorKind::LimitExceeded { limit: "unconfirmed", max, found };
             return Err(Error::plain(kind));
         }
-        if self.window == 0 {
+        if window == 0 {
             let name = Name::from(self.exchange.name());
             let text = format!("'window' of a publisher to exchange '{name}' is zero");
             let kind = ErrorKind::InvalidArgument {

@@ -4,6 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use super::{
     binding::BindingKey,
+    bounds,
     cell::QueueCell,
     consumer::{Consumer, Iter},
     delivery::Delivery,
@@ -51,6 +52,7 @@ impl Subscription {
     pub(crate) fn new(exchange: &Exchange, key: BindingKey) -> Result<Self> {
         let vhost = exchange.vhost();
         let most = vhost.state().context.limits.subscription_messages;
+        bounds::check_limit("subscription_messages", u64::from(most), 1)?;
         let queue = vhost.temporary_queue()?;
         let consumer = queue.consume().unlimited().auto_ack().lag(Lag::AtMost(most)).start()?;
         let subscription = Self {
