@@ -13,6 +13,7 @@ use super::{
     publish::{self, Checked, Found, Source},
     publish_error::{PublishError, PublishReason},
     publisher::PublisherBuilder,
+    refusal,
     subscription::Subscription,
     tx::Mandatory,
     vhost::VirtualHost,
@@ -76,14 +77,19 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `NotFound` if either side is deleted, or of another virtual host; `AccessRefused` for the
-    /// default exchange;
-    /// `InvalidArgument` for a bad `x-match`; `InvalidName`, `LimitExceeded`, `Closed`.
+    /// `NotFound` if either side is deleted; `Foreign` if the other side is of another virtual
+    /// host; `AccessRefused` for the default exchange; `InvalidArgument` for a bad `x-match`;
+    /// `InvalidName`, `LimitExceeded`, `Closed`.
     pub fn bind(&self, to: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<Binding> {
         let (to, key) = (to.into(), key.into());
         let vhost = self.vhost.state();
+        if let Some(foreign) = to.foreign_to(&self.vhost) {
+            return Err(foreign);
+        }
         let ends = self.ends(&to);
-        vhost.bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor(), &ends)?;
+        vhost
+            .bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor(), &ends)
+            .map_err(|error| self.binding_error(error, &to))?;
         Ok(Binding::new(self.clone(), to, key))
     }
 
@@ -91,8 +97,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `AccessRefused` for the default exchange; `InvalidName` or `LimitExceeded` for what could
-    /// not have been bound; `Closed`.
+    /// `AccessRefused` for the default exchange; `InvalidName`, `InvalidArgument` or
+    /// `LimitExceeded` for what could not have been bound; `Closed`.
     pub fn unbind(&self, from: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<()> {
         self.remove_binding(&from.into(), &key.into())
     }
@@ -245,7 +251,9 @@ impl Exchange {
         let vhost = self.vhost.state();
         vhost.check_open()?;
         let ends = self.ends(from);
-        vhost.unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor(), &ends)
+        vhost
+            .unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor(), &ends)
+            .map_err(|error| self.binding_error(error, from))
     }
 
     pub(crate) fn vhost(&self) -> &VirtualHost {
@@ -391,6 +399,11 @@ impl Exchange {
     /// What both handles of a binding stand for.
     fn ends(&self, other: &Destination) -> SmallVec<[Target; 2]> {
         self.source.target().into_iter().chain(other.target()).collect()
+    }
+
+    fn binding_error(&self, error: Error, other: &Destination) -> Error {
+        let vhost = &self.vhost.state().name;
+        refusal::of_binding(error, &self.source.name(), &other.endpoint(), vhost)
     }
 
     fn check_publish(&self, key: &str) -> Result<()> {

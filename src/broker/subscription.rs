@@ -11,6 +11,7 @@ use super::{
     exchange::Exchange,
     mailbox::Lag,
     publish::Source,
+    refusal,
     vhost_state::VhostState,
 };
 use crate::{Result, engine::entity::Endpoint};
@@ -76,7 +77,9 @@ impl Subscription {
         let source = self.exchange.name();
         let ends = self.exchange.target();
         let actor = self.queue.definition.owner;
-        self.vhost.bind(&source, to, &key, &arguments, actor, ends.as_slice())
+        self.vhost
+            .bind(&source, to.clone(), &key, &arguments, actor, ends.as_slice())
+            .map_err(|error| refusal::of_binding(error, &source, &to, &self.vhost.name))
     }
 
     /// How many messages it has lost by lagging.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    bounds,
     cell::QueueCell,
     delivery::{Delivery, Outcome},
     exchange::{Exchange, Routed},
@@ -11,7 +12,7 @@ use super::{
     reply::ReplySlot,
     vhost::VirtualHost,
 };
-use crate::{Error, ErrorKind, Message, Name, Result, engine::queue::Held};
+use crate::{Entity, Error, ErrorKind, Message, Name, Result, engine::queue::Held};
 
 /// Publishes and settlements that take effect together at [`commit`](Self::commit).
 ///
@@ -79,8 +80,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// As [`Exchange::publish`]; `Refused` also beyond
-    /// [`Limits::transaction_steps`](crate::Limits::transaction_steps). The transaction is
+    /// As [`Exchange::publish`]; `Refused` also if the exchange is of another virtual host, or
+    /// beyond [`Limits::transaction_steps`](crate::Limits::transaction_steps). The transaction is
     /// unchanged then.
     pub fn publish(
         &mut self,
@@ -88,11 +89,8 @@ impl Transaction {
         key: &str,
         message: Message,
     ) -> Result<Routed, PublishError> {
-        let max = self.vhost.state().context.limits.transaction_steps;
-        if self.steps.len() >= max {
-            let (max, found) = (max as u64, self.steps.len() as u64 + 1);
-            let kind = ErrorKind::LimitExceeded { limit: "transaction_steps", max, found };
-            return Err(PublishError::new(Error::plain(kind), message));
+        if let Some(error) = self.refusal(exchange) {
+            return Err(PublishError::new(error, message));
         }
         publish::with_found(|found| {
             let checked = exchange.route(key, message, found)?;
@@ -145,6 +143,17 @@ impl Transaction {
             }
         }
         (messages, deliveries)
+    }
+
+    /// What a publish to an exchange is refused with before anything is asked of the exchange.
+    fn refusal(&self, exchange: &Exchange) -> Option<Error> {
+        let foreign = self.vhost.foreign(exchange.vhost(), Entity::Exchange, exchange.name());
+        foreign.or_else(|| self.check_length().err())
+    }
+
+    fn check_length(&self) -> Result<()> {
+        let max = self.vhost.state().context.limits.transaction_steps;
+        bounds::check_limit("transaction_steps", max as u64, self.steps.len() as u64 + 1)
     }
 
     fn apply(self) {

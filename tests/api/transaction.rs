@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leveret::{Broker, ErrorKind, Limits, Message, Outcome, PublishReason, Queue, Result};
+use leveret::{Broker, Entity, ErrorKind, Limits, Message, Outcome, PublishReason, Queue, Result};
 
 fn texts(queue: &Queue) -> Result<Vec<String>> {
     let consumer = queue.consume().auto_ack().unlimited().start()?;
@@ -178,5 +178,32 @@ fn one_that_is_too_long_stays_as_it_is() -> Result<()> {
     assert_eq!((*limit, *max, *found), ("transaction_steps", 2, 3));
     transaction.commit()?;
     assert_eq!(texts(&queue)?, ["1", "2"]);
+    Ok(())
+}
+
+/// A transaction is one of its virtual host: what is not of it would be published while the other
+/// one closes, or beyond its bounds.
+#[test]
+fn exchanges_of_another_are_refused() -> Result<()> {
+    let broker = Broker::new();
+    let queue = broker.declare_queue("q").declare()?;
+    let other_vhost = broker.create_vhost("other")?;
+    let other_broker = Broker::new();
+    for other in [&other_vhost, &*other_broker] {
+        other.declare_queue("q").declare()?;
+        let mut transaction = broker.transaction();
+        for exchange in [other.default_exchange(), other.exchange("amq.fanout")?] {
+            let refused = transaction.publish(&exchange, "q", Message::new("x")).unwrap_err();
+            let (reason, message) = refused.into_parts();
+            assert_eq!(message.text(), Some("x"));
+            let PublishReason::Refused(error) = reason else { panic!("{reason}") };
+            let ErrorKind::Foreign { entity, name, .. } = error.kind() else { panic!("{error}") };
+            assert_eq!((*entity, name.as_str()), (Entity::Exchange, exchange.name()));
+        }
+        transaction.publish(&broker.default_exchange(), "q", Message::new("y"))?;
+        transaction.commit()?;
+        assert_eq!(other.queue("q")?.stats().enqueued, 0);
+    }
+    assert_eq!(queue.stats().enqueued, 2);
     Ok(())
 }
