@@ -33,7 +33,8 @@ pub struct Limits {
     pub message_bytes: u64,
     /// Encoded bytes of one table of headers or arguments. Default 128 KiB, a frame of AMQP.
     pub table_bytes: u64,
-    /// Levels of tables and arrays within a table. Default 32.
+    /// Levels of tables and arrays within a table, itself included; an empty one has none. Default
+    /// 32.
     pub table_depth: u32,
     /// Values in one table, nested ones included. Default 4 096.
     pub table_entries: u64,

@@ -17,6 +17,7 @@ use crate::{
     },
     engine::{
         definition::ConsumerArguments,
+        entity::Endpoint,
         queue::{AckMode, ConsumerTerms, Settlement, Sharing},
     },
 };
@@ -67,7 +68,7 @@ impl Channel {
             }
             let vhost = self.vhost();
             let cell = vhost.queue(&queue, Some(self.owner()))?;
-            vhost.check_table(&of.arguments)?;
+            vhost.check_arguments(&of.arguments, Entity::Consumer, &Endpoint::Queue(queue))?;
             let queue_type = cell.definition.parsed.queue_type;
             let arguments = ConsumerArguments::parse(queue_type, &of.arguments)
                 .map_err(|invalid| refusal::consumer_argument(&cell.name, invalid, &vhost.name))?;
