@@ -197,7 +197,7 @@ pub enum ErrorKind {
         /// What was asked for.
         kind: Name,
     },
-    /// A mandatory message reached no queue.
+    /// A mandatory message reached nobody.
     Unroutable,
     /// A channel or consumer is not in the mode that this needs.
     #[non_exhaustive]

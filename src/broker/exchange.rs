@@ -54,7 +54,8 @@ pub struct Exchange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Routed {
-    /// How many queues took the message; for a batch, the sum. Zero means that no binding matched.
+    /// How many queues took the message; for a batch, the sum. Zero means that no binding matched,
+    /// or that it was a direct reply.
     pub queues: u32,
 }
 
@@ -113,11 +114,17 @@ impl Exchange {
         self.publish_one(key, message, Mandatory::No)
     }
 
-    /// Like [`publish`](Self::publish), but reaching no queue is the error `Unroutable`.
+    /// Like [`publish`](Self::publish), but reaching nobody is the error `Unroutable`. A direct
+    /// reply reaches who waits for it, which is no queue: it is fine, with `queues` zero.
     ///
     /// # Errors
     ///
     /// As [`publish`](Self::publish), and `Unroutable`.
+    ///
+    /// # AMQP
+    ///
+    /// The flag `mandatory`. On a channel a mandatory reply is returned although it arrives, as in
+    /// `RabbitMQ`.
     pub fn publish_mandatory(&self, key: &str, message: Message) -> Result<Routed, PublishError> {
         self.publish_one(key, message, Mandatory::Yes)
     }
@@ -272,7 +279,7 @@ impl Exchange {
     ) -> Result<Routed, PublishError> {
         publish::with_found(|found| {
             let checked = self.route(key, message, found)?;
-            if mandatory == Mandatory::Yes && found.queues.is_empty() {
+            if mandatory == Mandatory::Yes && found.is_empty() {
                 return Err(checked.refuse(PublishReason::Unroutable));
             }
             let queues = self.enqueue(key, checked, found)?;
@@ -354,11 +361,11 @@ impl Exchange {
                 plan.start_run(found, headers.is_none());
             }
             let queues = plan.extend_run();
-            if mandatory == Mandatory::Yes && queues == 0 {
+            if mandatory == Mandatory::Yes && queues.is_none() {
                 return Err(PublishReason::Unroutable);
             }
             let size = Envelope::byte_size_of(self.name(), key, message);
-            bytes = bytes.saturating_add(size.saturating_mul(queues as u64));
+            bytes = bytes.saturating_add(size.saturating_mul(queues.unwrap_or(0) as u64));
         }
         if !vhost.context.budget.has_room(bytes) {
             return Err(PublishReason::NO_MEMORY);

@@ -29,11 +29,13 @@ impl Plan {
         self.goes_on = goes_on;
     }
 
-    /// Adds a message to the run, and says to how many queues it goes.
-    pub(crate) fn extend_run(&mut self) -> usize {
+    /// Adds a message to the run, and says to how many queues it goes; `None` if nobody at all
+    /// takes it.
+    pub(crate) fn extend_run(&mut self) -> Option<usize> {
         let run = self.runs.last_mut().expect("a run was begun");
         run.messages += 1;
-        run.queues.len()
+        let is_taken = run.reply.is_some() || !run.queues.is_empty();
+        is_taken.then_some(run.queues.len())
     }
 
     /// Whether those who wait for replies can take them now.

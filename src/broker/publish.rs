@@ -32,7 +32,8 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) queues: Vec<Arc<QueueCell>>,
-    /// Who waits for it as a direct reply. Replies count as unroutable, as they do in `RabbitMQ`.
+    /// Who waits for it as a direct reply. On a channel replies count as unroutable, as they do in
+    /// `RabbitMQ`.
     pub(crate) reply: Option<Arc<ReplySlot>>,
     routes: Routes<Target>,
     /// What routing has reached and not looked at. Empty between messages.

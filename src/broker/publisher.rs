@@ -57,7 +57,7 @@ impl PublisherBuilder {
         self
     }
 
-    /// Makes reaching no queue the error `Unroutable`.
+    /// Makes reaching nobody the error `Unroutable`. A direct reply reaches who waits for it.
     pub fn mandatory(mut self) -> Self {
         self.mandatory = Mandatory::Yes;
         self
@@ -283,7 +283,8 @@ impl Future for Confirm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// By how many queues; for a batch, the sum. Zero: no binding matched.
+    /// By how many queues; for a batch, the sum. Zero: no binding matched, or it was a direct
+    /// reply.
     pub queues: u32,
     /// The lowest level that holds for all of them.
     pub level: Durability,

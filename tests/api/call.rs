@@ -186,6 +186,44 @@ fn a_call_without_room_says_of_what() -> Result {
     Ok(())
 }
 
+/// A caller that waits is no queue, and is reached all the same.
+#[test]
+fn a_mandatory_reply_has_reached_who_waits_for_it() -> Result {
+    let broker = Broker::new();
+    let queue = broker.declare_queue("q").declare()?;
+    let server = queue.consume().start()?;
+    let default = broker.default_exchange();
+    let ask = || default.request("q", Message::new("?"));
+    let address = || -> Result<String> {
+        let request = server.try_recv()?;
+        let address = request.reply_to().expect("it is a request").to_owned();
+        request.ack()?;
+        Ok(address)
+    };
+    let pending = ask()?;
+    let routed = default.publish_mandatory(&address()?, Message::new("1"))?;
+    assert_eq!((routed.queues, pending.wait(LONG)?.text()), (0, Some("1")));
+
+    let publisher = default.publisher().mandatory().open()?;
+    let pending = ask()?;
+    let receipt = publisher.publish(&address()?, Message::new("2"))?.wait()?;
+    assert_eq!((receipt.queues, pending.wait(LONG)?.text()), (0, Some("2")));
+
+    let pending = ask()?;
+    let mut batch = vec![Message::new("3"), Message::new("4").with_header("h", 1)];
+    let receipt = publisher.publish_batch(&address()?, &mut batch)?.wait()?;
+    assert_eq!((receipt.queues, pending.wait(LONG)?.text()), (0, Some("3")));
+
+    drop(ask()?);
+    let gone = address()?;
+    let error = default.publish_mandatory(&gone, Message::new("5")).unwrap_err();
+    assert!(matches!(error.reason(), PublishReason::Unroutable), "nobody waits there any more");
+    batch.push(Message::new("6"));
+    let reason = publisher.publish_batch(&gone, &mut batch).unwrap_err();
+    assert!(matches!(reason, PublishReason::Unroutable));
+    Ok(())
+}
+
 #[test]
 fn many_callers_get_their_own_replies() -> Result {
     in_time(|| {
