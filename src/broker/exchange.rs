@@ -370,7 +370,8 @@ impl Exchange {
         if !vhost.context.budget.has_room(bytes) {
             return Err(PublishReason::NO_MEMORY);
         }
-        if plan.has_room() { Ok(plan) } else { Err(PublishReason::NO_EVENTS) }
+        plan.keep_reply_room()?;
+        Ok(plan)
     }
 
     pub(crate) fn retry_while_full<R>(

@@ -56,7 +56,11 @@ pub struct Limits {
     /// unconfirmed. Default 65 536. Confirms on a channel are events, which `events` bounds.
     pub unconfirmed: u32,
     /// Untaken events per channel. At this many the broker stops pushing to the channel, and
-    /// messages stay ready; nothing is dropped. Default 65 536.
+    /// messages stay ready; nothing is dropped. A publish needs places for the confirm and the
+    /// return that it may cause, so two if it is mandatory in confirm mode, and a commit for all
+    /// its returns; a direct reply needs one where it goes: else they get `Full`. Only what tells
+    /// of an end (of the channel, of a consumer), and one `Unblocked`, come in any case. Default
+    /// 65 536.
     pub events: usize,
     /// Publishes and settlements within one transaction. Default 1 048 576.
     pub transaction_steps: usize,

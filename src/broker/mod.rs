@@ -42,6 +42,7 @@ mod queue;
 mod queue_builder;
 mod refusal;
 mod reply;
+mod room;
 mod subscription;
 mod timers;
 mod transaction;

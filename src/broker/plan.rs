@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{cell::QueueCell, publish::Checked, publish::Found, reply::ReplySlot};
+use super::{
+    cell::QueueCell,
+    publish::{Checked, Found},
+    publish_error::PublishReason,
+    reply::ReplySlot,
+    room::EventRoom,
+};
 use crate::{Message, Name, engine::queue::Held};
 
 /// The routes of a batch. Messages without headers share one, since they have one key.
@@ -19,13 +25,15 @@ struct Run {
     messages: usize,
     queues: Vec<Arc<QueueCell>>,
     reply: Option<Arc<ReplySlot>>,
+    /// Kept for all of them as replies, until they are there.
+    reply_room: Option<EventRoom>,
 }
 
 impl Plan {
     /// Begins a run of messages that go where was found.
     pub(crate) fn start_run(&mut self, found: &mut Found, goes_on: bool) {
         let queues = found.queues.drain(..).collect();
-        self.runs.push(Run { messages: 0, queues, reply: found.reply.take() });
+        self.runs.push(Run { messages: 0, queues, reply: found.reply.take(), reply_room: None });
         self.goes_on = goes_on;
     }
 
@@ -38,9 +46,14 @@ impl Plan {
         is_taken.then_some(run.queues.len())
     }
 
-    /// Whether those who wait for replies can take them now.
-    pub(crate) fn has_room(&self) -> bool {
-        self.runs.iter().all(|run| run.reply.as_ref().is_none_or(|reply| reply.has_room()))
+    /// Has those who wait for replies keep room for all of them.
+    pub(crate) fn keep_reply_room(&mut self) -> Result<(), PublishReason> {
+        for run in &mut self.runs {
+            if let Some(reply) = &run.reply {
+                run.reply_room = reply.keep_room(run.messages)?;
+            }
+        }
+        Ok(())
     }
 
     /// Empties the vector into the queues, with one lock for each of them, and says how many

@@ -12,6 +12,7 @@ use super::{
     exchange_cell::{ExchangeCell, Target},
     publish_error::{PublishError, PublishReason},
     reply::{self, ReplySlot},
+    room::EventRoom,
     vhost_state::VhostState,
 };
 use crate::{
@@ -35,6 +36,8 @@ pub(crate) struct Found {
     /// Who waits for it as a direct reply. On a channel replies count as unroutable, as they do in
     /// `RabbitMQ`.
     pub(crate) reply: Option<Arc<ReplySlot>>,
+    /// Kept for the reply until it is there.
+    reply_room: Option<EventRoom>,
     routes: Routes<Target>,
     /// What routing has reached and not looked at. Empty between messages.
     reached: Vec<Target>,
@@ -128,7 +131,13 @@ impl Checked {
 
 impl Found {
     fn new() -> Self {
-        Self { queues: Vec::new(), reply: None, routes: Routes::new(), reached: Vec::new() }
+        Self {
+            queues: Vec::new(),
+            reply: None,
+            reply_room: None,
+            routes: Routes::new(),
+            reached: Vec::new(),
+        }
     }
 
     /// Puts a message into the queues that were found, and says how many took it: not those that
@@ -136,6 +145,7 @@ impl Found {
     pub(crate) fn enqueue(&mut self, held: Held) -> u32 {
         if let Some(reply) = self.reply.take() {
             reply.deliver(&held);
+            self.reply_room = None;
         }
         let mut queues = 0;
         let Some(last) = self.queues.pop() else { return 0 };
@@ -156,6 +166,7 @@ impl Found {
     pub(crate) fn clear(&mut self) {
         self.queues.clear();
         self.reply = None;
+        self.reply_room = None;
         self.routes.clear();
     }
 }
@@ -192,14 +203,16 @@ impl VhostState {
         Ok(())
     }
 
-    /// Whether everyone who was found has room for a message of so many bytes.
-    pub(crate) fn check_room(&self, bytes: u64, found: &Found) -> Result<(), PublishReason> {
-        let bytes = bytes.saturating_mul(found.queues.len() as u64);
-        if !self.context.budget.has_room(bytes) {
+    /// Whether everyone who was found has room for a message of so many bytes. Who waits for it
+    /// as a reply keeps it.
+    pub(crate) fn check_room(&self, bytes: u64, found: &mut Found) -> Result<(), PublishReason> {
+        if !self.context.budget.has_room(bytes.saturating_mul(found.queues.len() as u64)) {
             return Err(PublishReason::NO_MEMORY);
         }
-        let is_taken = found.reply.as_ref().is_none_or(|reply| reply.has_room());
-        if is_taken { Ok(()) } else { Err(PublishReason::NO_EVENTS) }
+        if let Some(reply) = &found.reply {
+            found.reply_room = reply.keep_room(1)?;
+        }
+        Ok(())
     }
 
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {

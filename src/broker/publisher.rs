@@ -15,9 +15,13 @@ use std::{
 use super::{
     exchange::Exchange,
     publish_error::{PublishError, PublishReason},
+    reply::ReplySlot,
     tx::Mandatory,
 };
-use crate::{Entity, Error, ErrorKind, Message, Name, Result};
+use crate::{
+    Entity, Error, ErrorKind, Message, Name, Result,
+    sync::{Mutex, Rank},
+};
 
 /// How many messages may be unconfirmed unless the publisher says otherwise.
 const DEFAULT_WINDOW: u32 = 1_024;
@@ -90,9 +94,12 @@ impl PublisherBuilder {
             };
             return Err(Error::plain(kind));
         }
-        let shared =
-            Shared { exchange: self.exchange, mandatory: self.mandatory, acked: AtomicU64::new(0) };
-        Ok(Publisher(Arc::new(shared)))
+        Ok(Publisher(Arc::new(Shared {
+            exchange: self.exchange,
+            mandatory: self.mandatory,
+            acked: AtomicU64::new(0),
+            full: Mutex::new(Rank::Signal, None),
+        })))
     }
 }
 
@@ -122,6 +129,9 @@ struct Shared {
     mandatory: Mandatory,
     /// Since the last report. A plain counter: it orders nothing else.
     acked: AtomicU64,
+    /// Who had no room for the last reply that was refused for that. No other lock is taken under
+    /// this one.
+    full: Mutex<Option<Arc<ReplySlot>>>,
 }
 
 impl Publisher {
@@ -131,8 +141,13 @@ impl Publisher {
     ///
     /// As [`Exchange::publish`]; `Unroutable` if the publisher is mandatory.
     pub fn publish(&self, key: &str, message: Message) -> Result<Confirm, PublishError> {
-        let routed = self.0.exchange.publish_one(key, message, self.0.mandatory)?;
-        Ok(self.confirm(1, routed.queues))
+        match self.0.exchange.publish_one(key, message, self.0.mandatory) {
+            Ok(routed) => Ok(self.confirm(1, routed.queues)),
+            Err(error) => {
+                self.note_full(key, error.reason());
+                Err(error)
+            }
+        }
     }
 
     /// Like [`publish`](Self::publish), but waits for room, at most so long in the host's time,
@@ -164,11 +179,17 @@ impl Publisher {
         messages: &mut Vec<Message>,
     ) -> Result<Confirm, PublishReason> {
         let published = messages.len() as u64;
-        let routed = self.0.exchange.publish_all(key, messages, self.0.mandatory)?;
-        Ok(self.confirm(published, routed.queues))
+        match self.0.exchange.publish_all(key, messages, self.0.mandatory) {
+            Ok(routed) => Ok(self.confirm(published, routed.queues)),
+            Err(reason) => {
+                self.note_full(key, &reason);
+                Err(reason)
+            }
+        }
     }
 
-    /// Waits as a task for room to publish. A hint: another publisher may take it first.
+    /// Waits as a task for room to publish: in memory, and, after a direct reply that was refused
+    /// as `Full`, where that reply was to go. A hint: another publisher may take it first.
     /// Cancel-safe.
     ///
     /// # Errors
@@ -180,7 +201,8 @@ impl Publisher {
             return Poll::Ready(Err(PublishReason::Closed));
         }
         let context = &vhost.context;
-        if context.budget.has_room(1) {
+        let has_room = || context.budget.has_room(1) && self.has_reply_room();
+        if has_room() {
             return Poll::Ready(Ok(()));
         }
         context.room.register(cx.waker().clone());
@@ -188,7 +210,7 @@ impl Publisher {
         if !vhost.is_publishing() {
             return Poll::Ready(Err(PublishReason::Closed));
         }
-        if context.budget.has_room(1) { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if has_room() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Waits, at most so long, for the confirms of what was published so far, also where the
@@ -198,6 +220,22 @@ impl Publisher {
         // Without a store every publish was decided when it returned.
         let acked = self.0.acked.swap(0, Ordering::Relaxed);
         ConfirmReport { acked, nacked: 0, pending: 0 }
+    }
+
+    /// Remembers who had no room for a reply. (One that a CC header sent there is not looked for.)
+    #[cold]
+    fn note_full(&self, key: &str, reason: &PublishReason) {
+        if matches!(reason, PublishReason::Full { limit: "events" }) {
+            let full = self.0.exchange.vhost().state().replies.find(key);
+            let former = std::mem::replace(&mut *self.0.full.lock(), full);
+            drop(former);
+        }
+    }
+
+    /// Whether there is room for the reply that was refused last, or nobody waits for it any more.
+    fn has_reply_room(&self) -> bool {
+        let full = self.0.full.lock().clone();
+        full.is_none_or(|reply| reply.has_room())
     }
 
     fn confirm(&self, published: u64, queues: u32) -> Confirm {

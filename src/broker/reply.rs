@@ -6,7 +6,9 @@
 
 use std::sync::{Arc, Weak};
 
-use super::{call::Call, channel_state::ChannelState};
+use super::{
+    call::Call, channel_state::ChannelState, publish_error::PublishReason, room::EventRoom,
+};
 use crate::{Name, engine::queue::Held};
 
 /// The pseudo queue from which a channel consumes its replies. A request with this `reply_to` goes
@@ -29,7 +31,19 @@ pub(crate) fn is_address(key: &str) -> bool {
 }
 
 impl ReplySlot {
-    /// Whether a reply can be taken now. The publisher is told if not, so that none is dropped.
+    /// Keeps room for so many replies, if that takes any: a call takes the first, and what is sent
+    /// to a channel that is gone is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `Full`, so that the publisher is told and no reply is dropped.
+    pub(crate) fn keep_room(&self, replies: usize) -> Result<Option<EventRoom>, PublishReason> {
+        let Self::Channel(channel, _) = self else { return Ok(None) };
+        let Some(channel) = channel.upgrade() else { return Ok(None) };
+        EventRoom::keep(&channel, replies).map(Some).ok_or(PublishReason::NO_EVENTS)
+    }
+
+    /// Whether a reply could be taken now.
     pub(crate) fn has_room(&self) -> bool {
         match self {
             Self::Call(_) => true,

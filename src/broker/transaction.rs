@@ -10,6 +10,7 @@ use super::{
     publish::{self, Checked},
     publish_error::PublishError,
     reply::ReplySlot,
+    room::EventRoom,
     vhost::VirtualHost,
 };
 use crate::{Entity, Error, ErrorKind, Message, Name, Result, engine::queue::Held};
@@ -118,18 +119,17 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// `Full` or `Closed`; the error has the transaction.
+    /// `Closed`; `Full` if there is no memory, or if there are replies in it for a channel whose
+    /// untaken events leave no room for them. The error has the transaction.
     pub fn commit(self) -> Result<(), CommitError> {
-        let vhost = self.vhost.state();
-        let error = if !vhost.is_publishing() {
-            Error::closed()
-        } else if !vhost.context.budget.has_room(self.bytes) {
-            Error::plain(ErrorKind::Full { limit: "memory_bytes" })
-        } else {
-            self.apply();
-            return Ok(());
-        };
-        Err(CommitError { error, transaction: Box::new(self) })
+        match self.keep_places() {
+            Ok(places) => {
+                self.apply();
+                drop(places);
+                Ok(())
+            }
+            Err(error) => Err(CommitError { error, transaction: Box::new(self) }),
+        }
     }
 
     /// Gives up and hands back what it held, in order.
@@ -154,6 +154,25 @@ impl Transaction {
     fn check_length(&self) -> Result<()> {
         let max = self.vhost.state().context.limits.transaction_steps;
         bounds::check_limit("transaction_steps", max as u64, self.steps.len() as u64 + 1)
+    }
+
+    /// Checks that it can be committed, and keeps places for the replies in it among the events of
+    /// their channels.
+    fn keep_places(&self) -> Result<Vec<EventRoom>> {
+        let vhost = self.vhost.state();
+        if !vhost.is_publishing() {
+            return Err(Error::closed());
+        }
+        if !vhost.context.budget.has_room(self.bytes) {
+            return Err(Error::plain(ErrorKind::Full { limit: "memory_bytes" }));
+        }
+        let mut places = Vec::new();
+        for step in &self.steps {
+            if let Step::Publish { reply: Some(reply), .. } = step {
+                places.extend(reply.keep_room(1)?);
+            }
+        }
+        Ok(places)
     }
 
     fn apply(self) {

@@ -41,9 +41,40 @@ pub(crate) struct TxSettlement {
 pub(crate) struct TxBuffer {
     pub(crate) publishes: Vec<TxPublish>,
     pub(crate) settlements: Vec<TxSettlement>,
+    /// Changes with each step, and when the steps are taken out.
+    version: u64,
+}
+
+/// What has to be known of a transaction to find out which events its commit causes.
+#[derive(Debug)]
+pub(crate) struct TxOutline {
+    /// Of the transaction that this is about.
+    pub(crate) version: u64,
+    /// What its messages will count for.
+    pub(crate) bytes: u64,
+    /// Who gets replies, once for each.
+    pub(crate) replies: Vec<Arc<ReplySlot>>,
+    /// The queues of each mandatory publish.
+    pub(crate) mandatory: Vec<Vec<Name>>,
 }
 
 impl TxBuffer {
+    pub(crate) fn publish(&mut self, publish: TxPublish) {
+        self.publishes.push(publish);
+        self.version += 1;
+    }
+
+    pub(crate) fn settle(&mut self, settlement: TxSettlement) {
+        self.settlements.push(settlement);
+        self.version += 1;
+    }
+
+    /// Takes all steps out.
+    pub(crate) fn take(&mut self) -> Self {
+        let version = self.version + 1;
+        std::mem::replace(self, Self { version, ..Self::default() })
+    }
+
     /// How many steps it holds.
     pub(crate) fn len(&self) -> usize {
         self.publishes.len() + self.settlements.len()
@@ -52,5 +83,20 @@ impl TxBuffer {
     /// Everything that would be settled.
     pub(crate) fn settled(&self) -> impl Iterator<Item = &(u64, Outstanding)> {
         self.settlements.iter().flat_map(|settlement| &settlement.taken)
+    }
+
+    /// Whether this is what the outline was made of.
+    pub(crate) fn is_as_in(&self, outline: &TxOutline) -> bool {
+        self.version == outline.version
+    }
+
+    pub(crate) fn outline(&self) -> TxOutline {
+        let mandatory = self.publishes.iter().filter(|of| of.mandatory == Mandatory::Yes);
+        TxOutline {
+            version: self.version,
+            bytes: self.publishes.iter().map(TxPublish::byte_size).sum(),
+            replies: self.publishes.iter().filter_map(|of| of.reply.clone()).collect(),
+            mandatory: mandatory.map(|of| of.queues.clone()).collect(),
+        }
     }
 }

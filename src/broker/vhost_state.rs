@@ -354,6 +354,13 @@ impl VhostState {
         messages
     }
 
+    /// Nobody waits for replies at this address any more, so whoever waited for room to send one
+    /// goes on. Runs other people's wakers, so no lock may be held.
+    pub(crate) fn forget_reply_address(&self, address: &str) {
+        drop(self.replies.remove(address));
+        self.context.room.made();
+    }
+
     pub(crate) fn all_queues(&self) -> Vec<Arc<QueueCell>> {
         self.queues.all()
     }

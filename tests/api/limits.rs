@@ -296,8 +296,9 @@ fn an_outbox_that_is_full_holds_messages_in_their_queue() -> Result<()> {
     }
     assert_eq!((queue.stats().ready, queue.stats().auto_acked), (5, 3));
     let publish = Publish { routing_key: "q", ..Publish::default() };
-    let error = channel.basic_publish(publish, Message::new("late")).unwrap_err();
-    assert!(error.is_full(), "there would be no room for a return or a confirm");
+    let mandatory = Publish { mandatory: true, ..publish };
+    let error = channel.basic_publish(mandatory, Message::new("late")).unwrap_err();
+    assert!(error.is_full(), "there would be no room for a return");
     let mut seen = Vec::new();
     while let Some(Event::Deliver(delivered)) = channel.try_event() {
         seen.push(delivered.message.text().unwrap_or_default().to_owned());

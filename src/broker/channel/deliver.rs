@@ -116,7 +116,7 @@ impl Channel {
         self.run(|| {
             // The consumer of replies may have the tag of another one, and goes first.
             if let Some(address) = self.state.remove_reply_consumer(consumer_tag) {
-                drop(self.vhost().replies.remove(&address));
+                self.vhost().forget_reply_address(&address);
             } else {
                 self.end_consumer(consumer_tag);
             }

@@ -7,14 +7,15 @@ use crate::{
     DirectReplyFault, Entity, Error, ErrorKind, Message, Name, Result,
     broker::{
         bounds,
-        channel_state::Mode,
+        channel_state::{Begun, Mode},
         connection_state,
         event::DeliveryTag,
         method::Publish,
         publish::{self, Checked, Found, Source},
         publish_error::{PublishError, PublishReason},
         reply,
-        tx::{Mandatory, TxBuffer, TxPublish, TxSettlement},
+        room::EventRoom,
+        tx::{Mandatory, TxBuffer, TxOutline, TxPublish, TxSettlement},
         unblocking,
     },
     engine::queue::Held,
@@ -64,16 +65,13 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `WrongMode` if the channel is not transactional. `Full` changes nothing: the transaction
-    /// can be tried again or rolled back.
+    /// `WrongMode` if the channel is not transactional. `Full` changes nothing: there is no memory,
+    /// or the returns do not fit among the untaken events of this channel, or the replies among
+    /// those of another. The transaction can be tried again, or rolled back.
     pub fn tx_commit(&self) -> Result<()> {
         self.run(|| {
             let vhost = self.vhost();
-            let TxBuffer { publishes, settlements } = self.state.take_tx(|buffer| {
-                let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
-                let has_room = vhost.context.budget.has_room(bytes);
-                if has_room { Ok(()) } else { Err(full("memory_bytes")) }
-            })?;
+            let (TxBuffer { publishes, settlements, .. }, places) = self.take_tx()?;
             publish::with_found(|found| {
                 for TxPublish { envelope, queues, reply, mandatory } in publishes {
                     let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
@@ -82,6 +80,7 @@ impl Channel {
                     self.enqueue(envelope, mandatory, found);
                 }
             });
+            drop(places);
             for TxSettlement { settlement, taken } in settlements {
                 connection_state::settle(&self.state, &taken, settlement);
             }
@@ -103,10 +102,11 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `Full` leaves the channel open: memory (in confirm mode that is a nack instead), of which
-    /// [`Event::Unblocked`](crate::Event::Unblocked) tells when there is some again, or the
-    /// outbox, whose events have to be taken first. `Refused` has closed the channel or the
-    /// connection. The message is in the error.
+    /// `Full` leaves the channel open. Of memory, and of the events of the channel that a reply
+    /// goes to, [`Event::Unblocked`](crate::Event::Unblocked) tells when there may be room again;
+    /// in confirm mode these are a nack instead. The confirm and the return that a publish may
+    /// cause need places among the untaken events of this channel, where taking events makes room.
+    /// `Refused` has closed the channel or the connection. The message is in the error.
     pub fn basic_publish(
         &self,
         of: Publish<'_>,
@@ -138,11 +138,14 @@ impl Channel {
         }
         let to = (source.name(), Name::from(of.routing_key));
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
-        let is_tx = self.state.with_mode(|mode| matches!(mode, Mode::Tx(_)));
-        if is_tx {
-            self.buffer(checked, to, mandatory, found)
-        } else {
-            self.publish_now(checked, to, mandatory, found)
+        match self.state.begin_publish(mandatory) {
+            Some(Begun::Tx) => self.buffer(checked, to, mandatory, found),
+            Some(Begun::Now { is_confirmed, room }) => {
+                let published = self.publish_now(checked, to, (mandatory, is_confirmed), found);
+                drop(room);
+                published
+            }
+            None => Err((full("events"), checked.message)),
         }
     }
 
@@ -175,26 +178,29 @@ impl Channel {
         &self,
         checked: Checked,
         (exchange, key): (Name, Name),
-        mandatory: Mandatory,
+        (mandatory, is_confirmed): (Mandatory, bool),
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
-        if !self.state.has_event_room() {
-            return Err((full("events"), checked.message));
-        }
         let bytes = checked.byte_size(&exchange, &key);
         if let Err(reason) = self.vhost().check_room(bytes, found) {
-            if let Some(number) = self.state.refuse() {
+            if is_confirmed && let Some(number) = self.state.refuse() {
                 return Ok(Some(number));
             }
-            unblocking::tell_when_there_is_room(&self.vhost().context, &self.state);
-            if self.vhost().check_room(bytes, found).is_ok() {
-                // It has come back before anyone listened.
-                self.state.unblock();
-            }
-            return Err((reason.into(), checked.message));
+            let is_there_again = || self.vhost().check_room(bytes, found).is_ok();
+            return Err((self.no_room(reason, is_there_again), checked.message));
         }
         self.enqueue(checked.into_envelope(exchange, key), mandatory, found);
-        Ok(self.state.confirm())
+        Ok(if is_confirmed { self.state.confirm() } else { None })
+    }
+
+    /// The error for want of room, of which the channel is told when there is some again.
+    fn no_room(&self, reason: PublishReason, is_there_again: impl FnOnce() -> bool) -> Error {
+        unblocking::tell_when_there_is_room(&self.vhost().context, &self.state);
+        if is_there_again() {
+            // It has come back before anyone listened.
+            self.state.unblock();
+        }
+        reason.into()
     }
 
     /// Keeps a publish for the commit. Where it goes is decided now.
@@ -218,7 +224,7 @@ impl Channel {
         let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory };
         let late = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => {
-                buffer.publishes.push(publish);
+                buffer.publish(publish);
                 None
             }
             Mode::Confirm(_) | Mode::Plain => Some(publish),
@@ -226,6 +232,34 @@ impl Channel {
         // Closed by another thread in between: a transaction that is not committed never was.
         drop(late);
         Ok(None)
+    }
+
+    /// Takes out the transaction once places are kept for all events that its commit causes.
+    fn take_tx(&self) -> Result<(TxBuffer, Vec<EventRoom>)> {
+        loop {
+            let outline = self.state.outline_tx()?;
+            let places = self.keep_places(&outline)?;
+            if let Some(buffer) = self.state.take_tx(&outline)? {
+                return Ok((buffer, places));
+            }
+        }
+    }
+
+    /// Checks that there is memory, and keeps places for what a commit returns here and for the
+    /// replies in it. A return is one more event than there are places for if its last queue is
+    /// deleted from now on.
+    fn keep_places(&self, outline: &TxOutline) -> Result<Vec<EventRoom>> {
+        if !self.vhost().context.budget.has_room(outline.bytes) {
+            return Err(full("memory_bytes"));
+        }
+        let has_queue = |queue: &Name| self.vhost().routed_queue(queue).is_some();
+        let returns = outline.mandatory.iter().filter(|queues| !queues.iter().any(has_queue));
+        let returns = EventRoom::keep(&self.state, returns.count());
+        let mut places = vec![returns.ok_or_else(|| full("events"))?];
+        for reply in &outline.replies {
+            places.extend(reply.keep_room(1)?);
+        }
+        Ok(places)
     }
 
     /// Puts a message into its queues. If none takes it and it is mandatory, it comes back.

@@ -1,0 +1,37 @@
+//! Room that is promised before anything happens: places among the events of a channel.
+//!
+//! Whoever promises to do all of something or nothing takes the room for all of it first, does it,
+//! and gives the room back when what was done takes its own. So in between both count, and nobody
+//! else can get in.
+
+use std::sync::Arc;
+
+use super::channel_state::{self, ChannelState};
+
+/// Places among the untaken events of a channel.
+#[derive(Debug)]
+pub(crate) struct EventRoom {
+    channel: Arc<ChannelState>,
+    events: usize,
+}
+
+impl EventRoom {
+    /// Keeps so many places; `None` if there are fewer.
+    pub(crate) fn keep(channel: &Arc<ChannelState>, events: usize) -> Option<Self> {
+        channel.keep_places(events).map(|kept| Self::kept(channel, kept))
+    }
+
+    /// Of places that have been kept just now.
+    pub(crate) fn kept(channel: &Arc<ChannelState>, events: usize) -> Self {
+        Self { channel: Arc::clone(channel), events }
+    }
+}
+
+/// Lets queues go on and runs other people's wakers, so no lock may be held.
+impl Drop for EventRoom {
+    fn drop(&mut self) {
+        if self.events > 0 {
+            channel_state::resume(self.channel.give_places_back(self.events));
+        }
+    }
+}
