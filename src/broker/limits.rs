@@ -26,8 +26,9 @@
 #[non_exhaustive]
 pub struct Limits {
     /// Accounted bytes of all messages in all queues, counted once per queue; each message counts
-    /// its body, properties and names and some 200 bytes for its place. Default 4 GiB. Beyond it
-    /// publishing gets `Full`; requeueing is exempt, and consumers are never held back.
+    /// its body, properties and names and some 200 bytes for its place. Default 4 GiB. In a
+    /// transaction they count before the commit as after it. Beyond it publishing gets `Full`;
+    /// requeueing is exempt, and consumers are never held back.
     pub memory_bytes: u64,
     /// Bytes of one body. Default 16 MiB, as in `RabbitMQ` 4.
     pub message_bytes: u64,

@@ -80,7 +80,7 @@ pub use self::{
     queue::{Queue, QueueStats},
     queue_builder::{Overflow, QueueBuilder},
     subscription::Subscription,
-    transaction::{CommitError, Transaction},
+    transaction::{CommitError, SettleError, Transaction},
     vhost::VirtualHost,
     workers::{Workers, WorkersReport},
 };

@@ -1,4 +1,5 @@
-//! Room that is promised before anything happens: places among the events of a channel.
+//! Room that is promised before anything happens: bytes of memory, places among the events of a
+//! channel.
 //!
 //! Whoever promises to do all of something or nothing takes the room for all of it first, does it,
 //! and gives the room back when what was done takes its own. So in between both count, and nobody
@@ -6,13 +7,39 @@
 
 use std::sync::Arc;
 
-use super::channel_state::{self, ChannelState};
+use super::{
+    channel_state::{self, ChannelState},
+    context::Context,
+};
+
+/// Bytes that are drawn from the memory of a broker for a message that is in no queue yet.
+#[derive(Debug)]
+pub(crate) struct ByteRoom {
+    context: Arc<Context>,
+    bytes: u64,
+}
 
 /// Places among the untaken events of a channel.
 #[derive(Debug)]
 pub(crate) struct EventRoom {
     channel: Arc<ChannelState>,
     events: usize,
+}
+
+impl ByteRoom {
+    /// Draws so many bytes; `None` if they do not fit.
+    pub(crate) fn draw(context: &Arc<Context>, bytes: u64) -> Option<Self> {
+        let fits = context.budget.try_draw(bytes);
+        fits.then(|| Self { context: Arc::clone(context), bytes })
+    }
+}
+
+/// Runs other people's wakers, so no lock may be held.
+impl Drop for ByteRoom {
+    fn drop(&mut self) {
+        self.context.budget.give_back(self.bytes);
+        self.context.room.made();
+    }
 }
 
 impl EventRoom {

@@ -1,4 +1,6 @@
 //! Transactions of the handle tier.
+//!
+//! A message draws its bytes when it joins, so a commit finds room in memory whatever others do.
 
 use std::sync::Arc;
 
@@ -8,17 +10,20 @@ use super::{
     delivery::{Delivery, Outcome},
     exchange::{Exchange, Routed},
     publish::{self, Checked},
-    publish_error::PublishError,
+    publish_error::{PublishError, PublishReason},
     reply::ReplySlot,
-    room::EventRoom,
+    room::{ByteRoom, EventRoom},
+    tx,
     vhost::VirtualHost,
 };
-use crate::{Entity, Error, ErrorKind, Message, Name, Result, engine::queue::Held};
+use crate::{Entity, Error, Message, Name, Result, engine::queue::Held};
 
 /// Publishes and settlements that take effect together at [`commit`](Self::commit).
 ///
-/// Each queue shows them in order. Dropping the transaction rolls it back: its messages are gone,
-/// its deliveries go back to their places.
+/// Each queue shows them in order. Until then its messages count for
+/// [`Limits::memory_bytes`](crate::Limits::memory_bytes) as if they were in their queues, once if
+/// they reach none. Dropping the transaction rolls it back: its messages are gone, its deliveries
+/// go back to their places.
 ///
 /// # Examples
 ///
@@ -34,7 +39,7 @@ use crate::{Entity, Error, ErrorKind, Message, Name, Result, engine::queue::Held
 /// let order = orders.get()?.expect("it is there");
 /// let mut transaction = broker.transaction();
 /// transaction.publish(&broker.default_exchange(), "invoices", Message::new("invoice 1"))?;
-/// transaction.ack(order);
+/// transaction.ack(order)?;
 /// assert_eq!((orders.stats().unacked, invoices.stats().ready), (1, 0));
 /// transaction.commit()?;
 /// assert_eq!((orders.stats().unacked, invoices.stats().ready), (0, 1));
@@ -46,8 +51,6 @@ use crate::{Entity, Error, ErrorKind, Message, Name, Result, engine::queue::Held
 pub struct Transaction {
     vhost: VirtualHost,
     steps: Vec<Step>,
-    /// Of the publishes, counted once per queue.
-    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,8 @@ enum Step {
         to: (Name, Name),
         queues: Vec<Arc<QueueCell>>,
         reply: Option<Arc<ReplySlot>>,
+        /// Drawn until the queues have drawn theirs.
+        room: ByteRoom,
     },
     Settle(Delivery, Outcome),
 }
@@ -72,9 +77,19 @@ pub struct CommitError {
     transaction: Box<Transaction>,
 }
 
+/// A settlement that a transaction did not take. The delivery is in here; dropped, it goes back to
+/// its place.
+#[derive(Debug, thiserror::Error)]
+#[error("not settled: {error}")]
+pub struct SettleError {
+    #[source]
+    error: Error,
+    delivery: Delivery,
+}
+
 impl Transaction {
     pub(crate) fn new(vhost: VirtualHost) -> Self {
-        Self { vhost, steps: Vec::new(), bytes: 0 }
+        Self { vhost, steps: Vec::new() }
     }
 
     /// Publishes at the commit. Where the message goes is decided now.
@@ -95,32 +110,48 @@ impl Transaction {
         }
         publish::with_found(|found| {
             let checked = exchange.route(key, message, found)?;
+            let size = checked.byte_size(exchange.name(), key);
+            let bytes = tx::waiting_bytes(size, found.queues.len());
+            let Some(room) = ByteRoom::draw(&self.vhost.state().context, bytes) else {
+                return Err(checked.refuse(PublishReason::NO_MEMORY));
+            };
             let queues: Vec<_> = found.queues.drain(..).collect();
             let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
-            let size = checked.byte_size(exchange.name(), key);
-            self.bytes = self.bytes.saturating_add(size.saturating_mul(queues.len() as u64));
-            let to = (exchange.source_name(), Name::from(key));
-            self.steps.push(Step::Publish { checked, to, queues, reply: found.reply.take() });
+            let (to, reply) = ((exchange.source_name(), Name::from(key)), found.reply.take());
+            self.steps.push(Step::Publish { checked, to, queues, reply, room });
             Ok(routed)
         })
     }
 
     /// Settles at the commit.
-    pub fn settle(&mut self, delivery: Delivery, outcome: Outcome) {
+    ///
+    /// # Errors
+    ///
+    /// `LimitExceeded` beyond [`Limits::transaction_steps`](crate::Limits::transaction_steps). The
+    /// transaction is unchanged then, and the delivery is in the error.
+    pub fn settle(&mut self, delivery: Delivery, outcome: Outcome) -> Result<(), SettleError> {
+        if let Err(error) = self.check_length() {
+            return Err(SettleError { error, delivery });
+        }
         self.steps.push(Step::Settle(delivery, outcome));
+        Ok(())
     }
 
     /// Acks at the commit.
-    pub fn ack(&mut self, delivery: Delivery) {
-        self.settle(delivery, Outcome::Ack);
+    ///
+    /// # Errors
+    ///
+    /// As [`settle`](Self::settle).
+    pub fn ack(&mut self, delivery: Delivery) -> Result<(), SettleError> {
+        self.settle(delivery, Outcome::Ack)
     }
 
     /// Makes it all happen, or nothing.
     ///
     /// # Errors
     ///
-    /// `Closed`; `Full` if there is no memory, or if there are replies in it for a channel whose
-    /// untaken events leave no room for them. The error has the transaction.
+    /// `Closed`; `Full` if there are replies in it for a channel whose untaken events leave no room
+    /// for them. The error has the transaction.
     pub fn commit(self) -> Result<(), CommitError> {
         match self.keep_places() {
             Ok(places) => {
@@ -156,15 +187,10 @@ impl Transaction {
         bounds::check_limit("transaction_steps", max as u64, self.steps.len() as u64 + 1)
     }
 
-    /// Checks that it can be committed, and keeps places for the replies in it among the events of
-    /// their channels.
+    /// Keeps places for the replies in it among the events of their channels.
     fn keep_places(&self) -> Result<Vec<EventRoom>> {
-        let vhost = self.vhost.state();
-        if !vhost.is_publishing() {
+        if !self.vhost.state().is_publishing() {
             return Err(Error::closed());
-        }
-        if !vhost.context.budget.has_room(self.bytes) {
-            return Err(Error::plain(ErrorKind::Full { limit: "memory_bytes" }));
         }
         let mut places = Vec::new();
         for step in &self.steps {
@@ -178,7 +204,7 @@ impl Transaction {
     fn apply(self) {
         for step in self.steps {
             match step {
-                Step::Publish { checked, to: (exchange, key), queues, reply } => {
+                Step::Publish { checked, to: (exchange, key), queues, reply, room } => {
                     let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
                     if let Some(reply) = reply {
                         reply.deliver(&held);
@@ -187,6 +213,7 @@ impl Transaction {
                         // One that was deleted meanwhile takes nothing.
                         let _ = cell.enqueue(held.clone());
                     }
+                    drop(room);
                 }
                 Step::Settle(delivery, outcome) => {
                     // Closed in the middle means that the broker has taken the delivery back.
@@ -207,6 +234,25 @@ impl CommitError {
     /// The transaction, unchanged.
     pub fn into_transaction(self) -> Transaction {
         *self.transaction
+    }
+}
+
+impl SettleError {
+    /// Why it was not taken.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The delivery, as it was.
+    pub fn into_delivery(self) -> Delivery {
+        self.delivery
+    }
+}
+
+impl From<SettleError> for Error {
+    fn from(error: SettleError) -> Self {
+        error.error
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{channel_state::Outstanding, reply::ReplySlot};
+use super::{channel_state::Outstanding, reply::ReplySlot, room::ByteRoom};
 use crate::{Name, engine::queue::Settlement, message::Envelope};
 
 /// A publish that waits for the commit. Where it goes is decided already, by name: a queue that is
@@ -13,6 +13,8 @@ pub(crate) struct TxPublish {
     pub(crate) queues: Vec<Name>,
     pub(crate) reply: Option<Arc<ReplySlot>>,
     pub(crate) mandatory: Mandatory,
+    /// Drawn until the queues have drawn theirs.
+    pub(crate) room: ByteRoom,
 }
 
 /// Whether a message that reaches no queue comes back.
@@ -20,13 +22,6 @@ pub(crate) struct TxPublish {
 pub(crate) enum Mandatory {
     No,
     Yes,
-}
-
-impl TxPublish {
-    /// The bytes that it will count for.
-    pub(crate) fn byte_size(&self) -> u64 {
-        self.envelope.byte_size().saturating_mul(self.queues.len() as u64)
-    }
 }
 
 /// A settlement that waits for the commit.
@@ -50,12 +45,16 @@ pub(crate) struct TxBuffer {
 pub(crate) struct TxOutline {
     /// Of the transaction that this is about.
     pub(crate) version: u64,
-    /// What its messages will count for.
-    pub(crate) bytes: u64,
     /// Who gets replies, once for each.
     pub(crate) replies: Vec<Arc<ReplySlot>>,
     /// The queues of each mandatory publish.
     pub(crate) mandatory: Vec<Vec<Name>>,
+}
+
+/// The bytes that a message counts for while it waits for the commit: as much as in its queues,
+/// and once if it reaches none, since it is there.
+pub(crate) fn waiting_bytes(size: u64, queues: usize) -> u64 {
+    size.saturating_mul(queues.max(1) as u64)
 }
 
 impl TxBuffer {
@@ -94,7 +93,6 @@ impl TxBuffer {
         let mandatory = self.publishes.iter().filter(|of| of.mandatory == Mandatory::Yes);
         TxOutline {
             version: self.version,
-            bytes: self.publishes.iter().map(TxPublish::byte_size).sum(),
             replies: self.publishes.iter().filter_map(|of| of.reply.clone()).collect(),
             mandatory: mandatory.map(|of| of.queues.clone()).collect(),
         }

@@ -14,8 +14,8 @@ use crate::{
         publish::{self, Checked, Found, Source},
         publish_error::{PublishError, PublishReason},
         reply,
-        room::EventRoom,
-        tx::{Mandatory, TxBuffer, TxOutline, TxPublish, TxSettlement},
+        room::{ByteRoom, EventRoom},
+        tx::{self, Mandatory, TxBuffer, TxOutline, TxPublish, TxSettlement},
         unblocking,
     },
     engine::queue::Held,
@@ -65,19 +65,20 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `WrongMode` if the channel is not transactional. `Full` changes nothing: there is no memory,
-    /// or the returns do not fit among the untaken events of this channel, or the replies among
-    /// those of another. The transaction can be tried again, or rolled back.
+    /// `WrongMode` if the channel is not transactional. `Full` changes nothing: the returns do not
+    /// fit among the untaken events of this channel, or the replies among those of another. The
+    /// transaction can be tried again when events have been taken, or rolled back.
     pub fn tx_commit(&self) -> Result<()> {
         self.run(|| {
             let vhost = self.vhost();
             let (TxBuffer { publishes, settlements, .. }, places) = self.take_tx()?;
             publish::with_found(|found| {
-                for TxPublish { envelope, queues, reply, mandatory } in publishes {
+                for TxPublish { envelope, queues, reply, mandatory, room } in publishes {
                     let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
                     found.queues.extend(cells);
                     found.reply = reply;
                     self.enqueue(envelope, mandatory, found);
+                    drop(room);
                 }
             });
             drop(places);
@@ -211,7 +212,8 @@ impl Channel {
         mandatory: Mandatory,
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
-        let most = self.vhost().context.limits.transaction_steps;
+        let context = &self.vhost().context;
+        let most = context.limits.transaction_steps;
         let has_room = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => buffer.len() < most,
             Mode::Confirm(_) | Mode::Plain => false,
@@ -219,9 +221,15 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), checked.message));
         }
+        let bytes = tx::waiting_bytes(checked.byte_size(&exchange, &key), found.queues.len());
+        let Some(room) = ByteRoom::draw(context, bytes) else {
+            let is_there_again = || context.budget.has_room(bytes);
+            let error = self.no_room(PublishReason::NO_MEMORY, is_there_again);
+            return Err((error, checked.message));
+        };
         let queues = found.queues.drain(..).map(|cell| cell.name.clone()).collect();
         let envelope = checked.into_envelope(exchange, key);
-        let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory };
+        let publish = TxPublish { envelope, queues, reply: found.reply.take(), mandatory, room };
         let late = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => {
                 buffer.publish(publish);
@@ -245,13 +253,9 @@ impl Channel {
         }
     }
 
-    /// Checks that there is memory, and keeps places for what a commit returns here and for the
-    /// replies in it. A return is one more event than there are places for if its last queue is
-    /// deleted from now on.
+    /// Keeps places for what a commit returns here and for the replies in it. A return is one more
+    /// event than there are places for if its last queue is deleted from now on.
     fn keep_places(&self, outline: &TxOutline) -> Result<Vec<EventRoom>> {
-        if !self.vhost().context.budget.has_room(outline.bytes) {
-            return Err(full("memory_bytes"));
-        }
         let has_queue = |queue: &Name| self.vhost().routed_queue(queue).is_some();
         let returns = outline.mandatory.iter().filter(|queues| !queues.iter().any(has_queue));
         let returns = EventRoom::keep(&self.state, returns.count());
