@@ -81,13 +81,10 @@ fn all_or_nothing() -> leveret::Result<()> {
     let broker = Broker::builder().limits(limits).open()?;
     let queue = broker.declare_queue("small").declare()?;
     let mut messages: Vec<_> = (0..1_000).map(reading).collect();
-    let refused = broker.default_exchange().publish_batch("small", &mut messages);
-    assert!(matches!(refused, Err(PublishReason::Full)));
+    let refused = broker.default_exchange().publish_batch("small", &mut messages).unwrap_err();
+    assert!(matches!(refused, PublishReason::Full { .. }));
     assert_eq!((messages.len(), queue.stats().enqueued), (1_000, 0));
-    println!(
-        "a batch beyond the bound on memory: {}, and nothing was published",
-        PublishReason::Full
-    );
+    println!("a batch beyond the bound on memory: {refused}, and nothing was published");
 
     messages.truncate(10);
     assert_eq!(broker.default_exchange().publish_batch("small", &mut messages)?.queues, 10);

@@ -75,6 +75,14 @@ pub enum ErrorKind {
         /// The tag.
         consumer_tag: Name,
     },
+    /// A handle of another virtual host or broker was given where one of this is needed.
+    #[non_exhaustive]
+    Foreign {
+        /// The kind of the entity.
+        entity: Entity,
+        /// Its name.
+        name: Name,
+    },
     /// It does not fit now. Trying again later makes sense.
     #[non_exhaustive]
     Full {
@@ -112,7 +120,7 @@ pub enum ErrorKind {
     /// A name is not acceptable.
     #[non_exhaustive]
     InvalidName {
-        /// What it was to name.
+        /// What it was to name; for a routing key, the message or binding that it was for.
         entity: Entity,
         /// Its first 255 bytes at most.
         name: Name,
@@ -195,7 +203,7 @@ pub enum ErrorKind {
         /// What was asked for.
         kind: Name,
     },
-    /// A mandatory message reached no queue.
+    /// A mandatory message reached nobody.
     Unroutable,
     /// A channel or consumer is not in the mode that this needs.
     #[non_exhaustive]
@@ -415,6 +423,7 @@ impl ErrorKind {
             Self::AlreadyExists { .. }
             | Self::ConsumerEnded { .. }
             | Self::DirectReply(_)
+            | Self::Foreign { .. }
             | Self::InUse { .. }
             | Self::InvalidArgument { .. }
             | Self::InvalidMessage { .. }
@@ -481,12 +490,18 @@ impl fmt::Display for Error {
             ErrorKind::DuplicateConsumerTag { consumer_tag } => {
                 write!(f, "attempt to reuse consumer tag '{consumer_tag}'")
             }
+            ErrorKind::Foreign { entity, name } => {
+                write!(f, "{entity} '{name}' is not of vhost '{vhost}', but of another")
+            }
             ErrorKind::Full { limit } => write!(f, "no room now, the bound is '{limit}'"),
             ErrorKind::InUse { entity, name } => {
                 write!(f, "{entity} '{name}' in vhost '{vhost}' in use")
             }
             ErrorKind::InvalidArgument { text, .. } | ErrorKind::InvalidMessage { text, .. } => {
                 f.write_str(text)
+            }
+            ErrorKind::InvalidName { entity: Entity::Binding | Entity::Message, name, reason } => {
+                write!(f, "invalid routing key '{name}': {reason}")
             }
             ErrorKind::InvalidName { entity, name, reason } => {
                 write!(f, "invalid {entity} name '{name}': {reason}")

@@ -107,8 +107,8 @@ pub use broker::{
     Flow, Get, IntoIter, Iter, Limits, Nack, NackReason, Outcome, Overflow, PendingReply, Publish,
     PublishError, PublishReason, Publisher, PublisherBuilder, Qos, Queue, QueueBind, QueueBuilder,
     QueueDeclare, QueueDeclared, QueueDelete, QueueStats, Receipt, Recover, RecvError,
-    RecvTimeoutError, Reject, Returned, Routed, Subscription, Transaction, TryRecvError,
-    VirtualHost, Workers, WorkersReport,
+    RecvTimeoutError, Reject, Returned, Routed, SettleError, Subscription, Transaction,
+    TryRecvError, VirtualHost, Workers, WorkersReport,
 };
 pub use clock::ManualClock;
 pub use engine::routing::ExchangeKind;

@@ -128,7 +128,7 @@ impl Clerk {
             .with_header("attempts", i64::from(order.attempts()));
         let mut transaction = self.broker.transaction();
         transaction.publish(&self.broker.default_exchange(), self.dead.name(), letter)?;
-        transaction.ack(order);
+        transaction.ack(order)?;
         transaction.commit()?;
         Ok(())
     }

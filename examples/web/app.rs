@@ -124,7 +124,7 @@ async fn publish(
     let refusal = |reason: &PublishReason| {
         let status = match reason {
             PublishReason::Closed => StatusCode::SERVICE_UNAVAILABLE,
-            PublishReason::Full => StatusCode::TOO_MANY_REQUESTS,
+            PublishReason::Full { .. } => StatusCode::TOO_MANY_REQUESTS,
             PublishReason::Unroutable => StatusCode::NOT_FOUND,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{exchange::Exchange, exchange_cell::Target, queue::Queue};
+use super::{exchange::Exchange, exchange_cell::Target, queue::Queue, vhost::VirtualHost};
 use crate::{
-    Name, Result, Table, Value,
+    Entity, Error, Name, Result, Table, Value,
     engine::entity::{Endpoint, OwnerId},
 };
 
@@ -23,6 +23,16 @@ impl Destination {
         match self {
             Self::Exchange(exchange) => Endpoint::Exchange(Name::from(exchange.name())),
             Self::Queue(queue) => Endpoint::Queue(Name::from(queue.name())),
+        }
+    }
+
+    /// What it is refused with where one of this virtual host is needed.
+    pub(crate) fn foreign_to(&self, vhost: &VirtualHost) -> Option<Error> {
+        match self {
+            Self::Exchange(exchange) => {
+                vhost.foreign(exchange.vhost(), Entity::Exchange, exchange.name())
+            }
+            Self::Queue(queue) => vhost.foreign(queue.vhost(), Entity::Queue, queue.name()),
         }
     }
 

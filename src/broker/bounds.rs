@@ -27,8 +27,23 @@ pub(crate) fn name(entity: Entity, name: &str) -> Result<Name> {
     Ok(Name::from(name))
 }
 
-/// Checks the size of a table of arguments or headers.
-pub(crate) fn check_table(table: &Table, limits: &Limits) -> Result<()> {
+/// Checks the arguments of a declaration, a binding or a consumer: an entity of this kind, or at
+/// the one of this name. `of` says whose they are in full, as in `queue 'q' in vhost '/'`.
+pub(crate) fn check_arguments(
+    arguments: &Table,
+    limits: &Limits,
+    (entity, name): (Entity, &Name),
+    of: impl FnOnce() -> String,
+) -> Result<()> {
+    let Some(long) = check_table(arguments, limits)? else { return Ok(()) };
+    let text = format!("name of arg '{long}' for {} is longer than 255 bytes", of());
+    let (name, argument) = (name.clone(), long);
+    Err(Error::plain(ErrorKind::InvalidArgument { entity, name, argument, text }))
+}
+
+/// Checks the size of a table. A name in it that does not fit AMQP's short string is found and
+/// given out, as much of it as would fit.
+fn check_table(table: &Table, limits: &Limits) -> Result<Option<Name>> {
     let size = table.measure(limits.table_depth);
     let found = [
         ("table_depth", u64::from(limits.table_depth), u64::from(size.depth)),
@@ -38,7 +53,10 @@ pub(crate) fn check_table(table: &Table, limits: &Limits) -> Result<()> {
     for (limit, max, found) in found {
         check_limit(limit, max, found)?;
     }
-    Ok(())
+    if size.name_bytes_max <= Name::BYTES_MAX {
+        return Ok(None);
+    }
+    Ok(table.name_of_bytes(size.name_bytes_max).map(|name| refusal::shortened(name)))
 }
 
 /// Checks what `RabbitMQ` checks of a message, in its order, and its size.
@@ -47,8 +65,10 @@ pub(crate) fn check_message(message: &Message, limits: &Limits, user: &str) -> R
     if message.properties().is_none() {
         return Ok(());
     }
-    if let Some(headers) = message.headers() {
-        check_table(headers, limits)?;
+    if let Some(headers) = message.headers()
+        && let Some(long) = check_table(headers, limits)?
+    {
+        return Err(invalid("headers", format!("header name '{long}' is longer than 255 bytes")));
     }
     check_short_properties(message)?;
     if let Some(named) = message.user_id()
@@ -145,7 +165,8 @@ fn check_short_properties(message: &Message) -> Result<()> {
     Ok(())
 }
 
-fn check_limit(limit: &'static str, max: u64, found: u64) -> Result<()> {
+/// Checks a size or a count against its bound.
+pub(crate) fn check_limit(limit: &'static str, max: u64, found: u64) -> Result<()> {
     if found > max {
         return Err(Error::plain(ErrorKind::LimitExceeded { limit, max, found }));
     }

@@ -2,7 +2,8 @@
 //!
 //! The counter is one for the whole broker, so queues do not touch it per message: each draws
 //! from it in steps and keeps up to three steps in hand while there is plenty. A publish that
-//! finds too little left is refused before it changes anything.
+//! finds too little left is refused before it changes anything. What waits for the commit of a
+//! transaction is in no queue yet, and draws exactly what it will count for.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,14 +13,14 @@ const STEP_BYTES_MAX: u64 = 4_096;
 /// A step is at most this fraction of the bound, so that a small bound is kept closely.
 const STEPS_MIN: u64 = 4_096;
 
-/// The accounted bytes of all queues of a broker.
+/// The accounted bytes of all queues and transactions of a broker.
 #[derive(Debug)]
 pub(crate) struct Budget {
     max: u64,
     /// How many bytes a queue draws, or gives back, at a time.
     step: u64,
-    /// Invariant: the sum of what queues have drawn. Sequentially consistent, because
-    /// publishers that wait for room announce themselves before they look here.
+    /// Invariant: the sum of what queues and transactions have drawn. Sequentially consistent,
+    /// because publishers that wait for room announce themselves before they look here.
     drawn: AtomicU64,
 }
 
@@ -40,6 +41,18 @@ impl Budget {
     /// while the bound is passed.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         bytes == 0 || self.drawn.load(Ordering::SeqCst).saturating_add(bytes) <= self.max
+    }
+
+    /// Draws so many bytes, unless they do not fit. Nothing always fits.
+    #[must_use]
+    pub(crate) fn try_draw(&self, bytes: u64) -> bool {
+        let draw = |drawn: u64| drawn.checked_add(bytes).filter(|sum| *sum <= self.max);
+        bytes == 0 || self.drawn.fetch_update(Ordering::SeqCst, Ordering::SeqCst, draw).is_ok()
+    }
+
+    /// Gives back what was drawn like this.
+    pub(crate) fn give_back(&self, bytes: u64) {
+        self.drawn.fetch_sub(bytes, Ordering::SeqCst);
     }
 
     /// Whether so much is drawn that queues keep no steps in hand: however many there are, what
@@ -110,5 +123,16 @@ mod tests {
         assert!(!budget.has_room(1_999), "8 001 bytes are drawn in steps of 2");
         assert!(queue.cover(0, &budget));
         assert!(budget.has_room(9_999));
+    }
+
+    #[test]
+    fn what_is_drawn_at_once_never_passes_the_bound() {
+        let budget = Budget::new(10_000);
+        assert!(budget.try_draw(9_999));
+        assert!(!budget.try_draw(2) && !budget.try_draw(u64::MAX));
+        assert!(budget.try_draw(1) && budget.try_draw(0));
+        assert_eq!(budget.drawn(), 10_000);
+        budget.give_back(10_000);
+        assert_eq!(budget.drawn(), 0);
     }
 }

@@ -61,8 +61,12 @@ pub enum CallError {
     #[error("the broker is closed")]
     Closed,
     /// There is no room now. Trying again later makes sense.
-    #[error("there is no room now")]
-    Full,
+    #[error("no room now, the bound is '{limit}'")]
+    #[non_exhaustive]
+    Full {
+        /// The bound that was met: a field of [`Limits`](crate::Limits).
+        limit: &'static str,
+    },
     /// It reached only queues without a consumer, and so was not sent.
     #[error("nobody serves the queues that it reaches")]
     NoResponder,
@@ -132,7 +136,7 @@ impl PendingReply {
         let address = vhost.generated_name(reply::ADDRESS_PREFIX);
         let call = Arc::new(Call::new());
         if vhost.replies.len() >= vhost.context.limits.calls {
-            return Err(CallError::Full);
+            return Err(CallError::Full { limit: "calls" });
         }
         vhost.replies.insert(address.clone(), Arc::new(ReplySlot::Call(Arc::clone(&call))));
         let pending = Self { call, address, vhost: Arc::clone(vhost) };
@@ -215,7 +219,7 @@ impl From<PublishReason> for CallError {
     fn from(reason: PublishReason) -> Self {
         match reason {
             PublishReason::Closed => Self::Closed,
-            PublishReason::Full => Self::Full,
+            PublishReason::Full { limit } => Self::Full { limit },
             PublishReason::Refused(error) => Self::Refused(error),
             PublishReason::Unroutable => Self::Unroutable,
         }
@@ -232,7 +236,7 @@ impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Closed => Self::closed(),
-            CallError::Full => Self::plain(ErrorKind::Full { limit: "calls" }),
+            CallError::Full { limit } => Self::plain(ErrorKind::Full { limit }),
             CallError::NoResponder => Self::plain(ErrorKind::NoResponder),
             CallError::Refused(error) => error,
             CallError::Timeout => Self::plain(ErrorKind::Timeout),

@@ -102,8 +102,8 @@ impl ConnectionState {
         };
         let channel = Arc::new(ChannelState::new(
             ChannelId(number),
+            Arc::clone(&self.vhost.context),
             Arc::clone(&self.signal),
-            limits.events,
             self.wants_cancel,
         ));
         state.channels.insert(number, Arc::clone(&channel));
@@ -202,7 +202,7 @@ impl ConnectionState {
             cell.withdraw(&consumers, Settlement::Requeue, || channel.take_of(cell));
         }
         if let Some(address) = &remains.reply_address {
-            drop(self.vhost.replies.remove(address));
+            self.vhost.forget_reply_address(address);
         }
     }
 }
@@ -286,6 +286,7 @@ pub(crate) fn end_consumers_of(channel: &ChannelState) {
         drop(retracted);
         channel.announce_cancel(&tag);
     }
+    channel.tell_who_waits_for_room();
 }
 
 /// Settles what was taken out of a channel, and lets those go on that waited. Several deliveries

@@ -17,6 +17,7 @@ use crate::{
     Entity, Error, ErrorKind, Name, Result, Table, Value,
     engine::{
         definition::ConsumerArguments,
+        entity::Endpoint,
         queue::{AckMode, ConsumerTerms, Custody, Settlement, Sharing},
     },
 };
@@ -176,8 +177,9 @@ impl ConsumerBuilder {
             bounded => bounded.map(u32::from),
         };
         bounds::check_name(Entity::Consumer, &self.tag)?;
-        vhost.check_table(&self.arguments)?;
         let cell = self.queue.cell();
+        let of = Endpoint::Queue(cell.name.clone());
+        vhost.check_arguments(&self.arguments, Entity::Consumer, &of)?;
         let queue_type = cell.definition.parsed.queue_type;
         let arguments = ConsumerArguments::parse(queue_type, &self.arguments)
             .map_err(|invalid| refusal::consumer_argument(&cell.name, invalid, &vhost.name))?;

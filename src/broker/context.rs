@@ -32,7 +32,7 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<Clock>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) budget: Budget,
-    /// Told when memory comes back.
+    /// Told when memory comes back, or places among the events of a channel that was full.
     pub(crate) room: Progress,
     /// Told when something has happened in a queue, or a handler has returned.
     pub(crate) progress: Progress,

@@ -10,9 +10,10 @@ use super::{
     publish::{self, Checked, Source},
     publish_error::{PublishError, PublishReason},
     reply,
+    vhost_state::VhostState,
 };
 use crate::{
-    Error, Message, Name, Result,
+    Entity, Error, ErrorKind, Message, Name, Result,
     engine::queue::{Handed, Held, Settlement, UnackedKey},
     message::Envelope,
 };
@@ -302,6 +303,16 @@ impl Delivery {
     /// Parts the message from the duty to settle it.
     pub fn into_parts(self) -> (Message, Acker) {
         (self.message().clone(), self.0)
+    }
+
+    /// What it is refused with where a delivery of another virtual host is needed.
+    pub(crate) fn foreign_to(&self, vhost: &Arc<VhostState>) -> Option<Error> {
+        let cell = self.0.cell();
+        let is_of_it = cell.vhost().is_some_and(|own| Arc::ptr_eq(&own, vhost));
+        (!is_of_it).then(|| {
+            let kind = ErrorKind::Foreign { entity: Entity::Queue, name: cell.name.clone() };
+            Error::new(kind, &vhost.name)
+        })
     }
 
     fn envelope(&self) -> &Envelope {

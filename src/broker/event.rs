@@ -59,7 +59,8 @@ pub enum Event {
     },
     /// A mandatory message that reached no queue.
     Return(Box<Returned>),
-    /// Memory has come back after a publish on this channel got `Full`: trying again makes sense.
+    /// There may be room again after a publish on this channel got `Full`, because memory has come
+    /// back or events were taken where its reply was to go: trying again makes sense.
     Unblocked,
 }
 

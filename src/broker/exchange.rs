@@ -13,13 +13,15 @@ use super::{
     publish::{self, Checked, Found, Source},
     publish_error::{PublishError, PublishReason},
     publisher::PublisherBuilder,
+    refusal,
     subscription::Subscription,
     tx::Mandatory,
     vhost::VirtualHost,
     vhost_state::IfUnused,
 };
 use crate::{
-    Entity, Message, Name, Result, clock::HostDeadline, engine::queue::Held, message::Envelope,
+    Entity, Error, Message, Name, Result, clock::HostDeadline, engine::queue::Held,
+    message::Envelope,
 };
 
 /// A handle to an exchange: a cheap clone. Publishing through it looks up nothing but the key.
@@ -52,7 +54,8 @@ pub struct Exchange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Routed {
-    /// How many queues took the message; for a batch, the sum. Zero means that no binding matched.
+    /// How many queues took the message; for a batch, the sum. Zero means that no binding matched,
+    /// or that it was a direct reply.
     pub queues: u32,
 }
 
@@ -75,14 +78,19 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `NotFound` if either side is deleted, or of another virtual host; `AccessRefused` for the
-    /// default exchange;
-    /// `InvalidArgument` for a bad `x-match`; `InvalidName`, `LimitExceeded`, `Closed`.
+    /// `NotFound` if either side is deleted; `Foreign` if the other side is of another virtual
+    /// host; `AccessRefused` for the default exchange; `InvalidArgument` for a bad `x-match`;
+    /// `InvalidName`, `LimitExceeded`, `Closed`.
     pub fn bind(&self, to: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<Binding> {
         let (to, key) = (to.into(), key.into());
         let vhost = self.vhost.state();
+        if let Some(foreign) = to.foreign_to(&self.vhost) {
+            return Err(foreign);
+        }
         let ends = self.ends(&to);
-        vhost.bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor(), &ends)?;
+        vhost
+            .bind(self.name(), to.endpoint(), &key.key, &key.arguments, to.actor(), &ends)
+            .map_err(|error| self.binding_error(error, &to))?;
         Ok(Binding::new(self.clone(), to, key))
     }
 
@@ -90,8 +98,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `AccessRefused` for the default exchange; `InvalidName` or `LimitExceeded` for what could
-    /// not have been bound; `Closed`.
+    /// `AccessRefused` for the default exchange; `InvalidName`, `InvalidArgument` or
+    /// `LimitExceeded` for what could not have been bound; `Closed`.
     pub fn unbind(&self, from: impl Into<Destination>, key: impl Into<BindingKey>) -> Result<()> {
         self.remove_binding(&from.into(), &key.into())
     }
@@ -107,11 +115,17 @@ impl Exchange {
         self.publish_one(key, message, Mandatory::No)
     }
 
-    /// Like [`publish`](Self::publish), but reaching no queue is the error `Unroutable`.
+    /// Like [`publish`](Self::publish), but reaching nobody is the error `Unroutable`. A direct
+    /// reply reaches who waits for it, which is no queue: it is fine, with `queues` zero.
     ///
     /// # Errors
     ///
     /// As [`publish`](Self::publish), and `Unroutable`.
+    ///
+    /// # AMQP
+    ///
+    /// The flag `mandatory`. On a channel a mandatory reply is returned although it arrives, as in
+    /// `RabbitMQ`.
     pub fn publish_mandatory(&self, key: &str, message: Message) -> Result<Routed, PublishError> {
         self.publish_one(key, message, Mandatory::Yes)
     }
@@ -171,7 +185,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// As [`bind`](Self::bind).
+    /// As [`bind`](Self::bind); `LimitExceeded` also if
+    /// [`Limits::subscription_messages`](crate::Limits::subscription_messages) is zero.
     pub fn subscribe(&self, key: impl Into<BindingKey>) -> Result<Subscription> {
         Subscription::new(self, key.into())
     }
@@ -244,7 +259,9 @@ impl Exchange {
         let vhost = self.vhost.state();
         vhost.check_open()?;
         let ends = self.ends(from);
-        vhost.unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor(), &ends)
+        vhost
+            .unbind(self.name(), from.endpoint(), &key.key, &key.arguments, from.actor(), &ends)
+            .map_err(|error| self.binding_error(error, from))
     }
 
     pub(crate) fn vhost(&self) -> &VirtualHost {
@@ -263,7 +280,7 @@ impl Exchange {
     ) -> Result<Routed, PublishError> {
         publish::with_found(|found| {
             let checked = self.route(key, message, found)?;
-            if mandatory == Mandatory::Yes && found.queues.is_empty() {
+            if mandatory == Mandatory::Yes && found.is_empty() {
                 return Err(checked.refuse(PublishReason::Unroutable));
             }
             let queues = self.enqueue(key, checked, found)?;
@@ -345,17 +362,17 @@ impl Exchange {
                 plan.start_run(found, headers.is_none());
             }
             let queues = plan.extend_run();
-            if mandatory == Mandatory::Yes && queues == 0 {
+            if mandatory == Mandatory::Yes && queues.is_none() {
                 return Err(PublishReason::Unroutable);
             }
             let size = Envelope::byte_size_of(self.name(), key, message);
-            bytes = bytes.saturating_add(size.saturating_mul(queues as u64));
+            bytes = bytes.saturating_add(size.saturating_mul(queues.unwrap_or(0) as u64));
         }
-        if plan.has_room() && vhost.context.has_room(bytes) {
-            Ok(plan)
-        } else {
-            Err(PublishReason::Full)
+        if !vhost.context.has_room(bytes) {
+            return Err(PublishReason::NO_MEMORY);
         }
+        plan.keep_reply_room()?;
+        Ok(plan)
     }
 
     pub(crate) fn retry_while_full<R>(
@@ -391,6 +408,11 @@ impl Exchange {
     /// What both handles of a binding stand for.
     fn ends(&self, other: &Destination) -> SmallVec<[Target; 2]> {
         self.source.target().into_iter().chain(other.target()).collect()
+    }
+
+    fn binding_error(&self, error: Error, other: &Destination) -> Error {
+        let vhost = &self.vhost.state().name;
+        refusal::of_binding(error, &self.source.name(), &other.endpoint(), vhost)
     }
 
     fn check_publish(&self, key: &str) -> Result<()> {

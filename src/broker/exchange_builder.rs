@@ -2,7 +2,7 @@
 
 use super::{exchange::Exchange, publish::Source, vhost::VirtualHost};
 use crate::{
-    ExchangeKind, Name, Result, Table, Value,
+    Entity, Error, ExchangeKind, Name, Result, Table, Value,
     engine::{definition::ExchangeDeclaration, topology},
 };
 
@@ -33,6 +33,8 @@ pub struct ExchangeBuilder {
     auto_delete: bool,
     internal: bool,
     arguments: Table,
+    /// What the alternate exchange is refused with, if it is of another virtual host.
+    foreign: Option<Error>,
 }
 
 impl ExchangeBuilder {
@@ -45,6 +47,7 @@ impl ExchangeBuilder {
             auto_delete: false,
             internal: false,
             arguments: Table::new(),
+            foreign: None,
         }
     }
 
@@ -94,8 +97,10 @@ impl ExchangeBuilder {
     }
 
     /// Where messages go that match no binding here. The exchange is looked up by name for each of
-    /// them, so one that is deleted and declared again is found again.
-    pub fn alternate(self, exchange: &Exchange) -> Self {
+    /// them, so one that is deleted and declared again is found again. One of another virtual host
+    /// is refused at `declare`.
+    pub fn alternate(mut self, exchange: &Exchange) -> Self {
+        self.foreign = self.vhost.foreign(exchange.vhost(), Entity::Exchange, exchange.name());
         self.argument("alternate-exchange", exchange.name())
     }
 
@@ -111,8 +116,11 @@ impl ExchangeBuilder {
     ///
     /// `Mismatch` if it exists with other settings; `AccessRefused` (reserved name, default
     /// exchange); `UnknownExchangeType`, `InvalidArgument`, `InvalidName`, `LimitExceeded`,
-    /// `Closed`.
+    /// `Foreign`, `Closed`.
     pub fn declare(self) -> Result<Exchange> {
+        if let Some(foreign) = self.foreign {
+            return Err(foreign);
+        }
         let vhost = self.vhost.state();
         let kind = topology::exchange_kind(&self.kind).map_err(|error| vhost.error(error))?;
         let declaration = ExchangeDeclaration {

@@ -26,14 +26,16 @@
 #[non_exhaustive]
 pub struct Limits {
     /// Accounted bytes of all messages in all queues, counted once per queue; each message counts
-    /// its body, properties and names and some 200 bytes for its place. Default 4 GiB. Beyond it
-    /// publishing gets `Full`; requeueing is exempt, and consumers are never held back.
+    /// its body, properties and names and some 200 bytes for its place. Default 4 GiB. In a
+    /// transaction they count before the commit as after it. Beyond it publishing gets `Full`;
+    /// requeueing is exempt, and consumers are never held back.
     pub memory_bytes: u64,
     /// Bytes of one body. Default 16 MiB, as in `RabbitMQ` 4.
     pub message_bytes: u64,
     /// Encoded bytes of one table of headers or arguments. Default 128 KiB, a frame of AMQP.
     pub table_bytes: u64,
-    /// Levels of tables and arrays within a table. Default 32.
+    /// Levels of tables and arrays within a table, itself included; an empty one has none. Default
+    /// 32.
     pub table_depth: u32,
     /// Values in one table, nested ones included. Default 4 096.
     pub table_entries: u64,
@@ -51,15 +53,20 @@ pub struct Limits {
     pub connections: usize,
     /// Channels per connection. Default 2 047, as in `RabbitMQ`.
     pub channels: u16,
-    /// Unconfirmed messages per publisher, and untaken confirms per channel. Default 65 536.
+    /// The largest window of a [`Publisher`](crate::Publisher): how many of its messages may be
+    /// unconfirmed. Default 65 536. Confirms on a channel are events, which `events` bounds.
     pub unconfirmed: u32,
     /// Untaken events per channel. At this many the broker stops pushing to the channel, and
-    /// messages stay ready; nothing is dropped. Default 65 536.
+    /// messages stay ready; nothing is dropped. A publish needs places for the confirm and the
+    /// return that it may cause, so two if it is mandatory in confirm mode, and a commit for all
+    /// its returns; a direct reply needs one where it goes: else they get `Full`. Only what tells
+    /// of an end (of the channel, of a consumer), and one `Unblocked`, come in any case. Default
+    /// 65 536.
     pub events: usize,
     /// Publishes and settlements within one transaction. Default 1 048 576.
     pub transaction_steps: usize,
     /// Messages that a [`Subscription`](crate::Subscription) may lag behind before it loses the
-    /// oldest. Default 65 536.
+    /// oldest. Default 65 536. With zero, subscribing is refused.
     pub subscription_messages: u32,
     /// Replies to [`call`](crate::Exchange::call) that are waited for at a time. Default 65 536.
     pub calls: usize,

@@ -46,6 +46,7 @@ mod queue_builder;
 mod receiving;
 mod refusal;
 mod reply;
+mod room;
 mod shield;
 mod subscription;
 mod timers;
@@ -84,7 +85,7 @@ pub use self::{
     queue::{Queue, QueueStats},
     queue_builder::{Overflow, QueueBuilder},
     subscription::Subscription,
-    transaction::{CommitError, Transaction},
+    transaction::{CommitError, SettleError, Transaction},
     vhost::VirtualHost,
     workers::{Workers, WorkersReport},
 };

@@ -11,8 +11,11 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Outbox {
     events: VecDeque<Stamped>,
-    /// At this many nothing is pushed to the channel. What its own methods cause still goes in.
+    /// At this many nothing is pushed to the channel. What tells of an end, or of room, still goes
+    /// in.
     events_max: usize,
+    /// Places for events that methods under way may cause.
+    kept: usize,
     /// Numbers the events of all channels of a connection.
     signal: Arc<Signal>,
 }
@@ -26,7 +29,7 @@ struct Stamped {
 
 impl Outbox {
     pub(crate) fn new(signal: Arc<Signal>, events_max: usize) -> Self {
-        Self { events: VecDeque::new(), events_max, signal }
+        Self { events: VecDeque::new(), events_max, kept: 0, signal }
     }
 
     pub(crate) fn push(&mut self, event: Event) {
@@ -82,7 +85,20 @@ impl Outbox {
 
     /// Whether anything more may be pushed to the channel.
     pub(crate) fn has_room(&self) -> bool {
-        self.events.len() < self.events_max
+        self.events.len() + self.kept < self.events_max
+    }
+
+    /// Keeps places for events that are under way, if there are so many.
+    pub(crate) fn keep(&mut self, events: usize) -> bool {
+        let untaken = self.events.len() + self.kept;
+        let fits = events == 0 || untaken.saturating_add(events) <= self.events_max;
+        self.kept += if fits { events } else { 0 };
+        fits
+    }
+
+    /// Gives kept places back, whether the events have come or will not.
+    pub(crate) fn give_back(&mut self, events: usize) {
+        self.kept -= events;
     }
 
     /// When the oldest event arose.

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{cell::QueueCell, publish::Checked, publish::Found, reply::ReplySlot};
+use super::{
+    cell::QueueCell,
+    publish::{Checked, Found},
+    publish_error::PublishReason,
+    reply::Replies,
+};
 use crate::{Message, Name, engine::queue::Held};
 
 /// The routes of a batch. Messages without headers share one, since they have one key.
@@ -18,27 +23,29 @@ pub(crate) struct Plan {
 struct Run {
     messages: usize,
     queues: Vec<Arc<QueueCell>>,
-    replies: Vec<Arc<ReplySlot>>,
+    replies: Replies,
 }
 
 impl Plan {
     /// Begins a run of messages that go where was found.
     pub(crate) fn start_run(&mut self, found: &mut Found, goes_on: bool) {
         let queues = found.queues.drain(..).collect();
-        self.runs.push(Run { messages: 0, queues, replies: std::mem::take(&mut found.replies) });
+        self.runs.push(Run { messages: 0, queues, replies: found.take_replies() });
         self.goes_on = goes_on;
     }
 
-    /// Adds a message to the run, and says to how many queues it goes.
-    pub(crate) fn extend_run(&mut self) -> usize {
+    /// Adds a message to the run, and says to how many queues it goes; `None` if nobody at all
+    /// takes it.
+    pub(crate) fn extend_run(&mut self) -> Option<usize> {
         let run = self.runs.last_mut().expect("a run was begun");
         run.messages += 1;
-        run.queues.len()
+        let is_taken = !run.replies.is_empty() || !run.queues.is_empty();
+        is_taken.then_some(run.queues.len())
     }
 
-    /// Whether those who wait for replies can take them now.
-    pub(crate) fn has_room(&self) -> bool {
-        self.runs.iter().flat_map(|run| &run.replies).all(|reply| reply.has_room())
+    /// Has those who wait for replies keep room for all of them.
+    pub(crate) fn keep_reply_room(&mut self) -> Result<(), PublishReason> {
+        self.runs.iter_mut().try_for_each(|run| run.replies.keep_room(run.messages))
     }
 
     /// Empties the vector into the queues, with one lock for each of them, and says how many
@@ -51,9 +58,7 @@ impl Plan {
             for message in drained.by_ref().take(run.messages) {
                 let envelope = Checked::again(message).into_envelope(exchange.clone(), key.clone());
                 let held = Held::Resident(Arc::new(envelope));
-                for reply in &run.replies {
-                    reply.deliver(&held);
-                }
+                run.replies.deliver(&held);
                 for cell in &run.queues {
                     // The queues of a batch are few, and mostly the same for all of it.
                     match by_queue.iter_mut().find(|(known, _)| Arc::ptr_eq(known, cell)) {

@@ -11,7 +11,7 @@ use super::{
     cell::QueueCell,
     exchange_cell::{ExchangeCell, Target},
     publish_error::{PublishError, PublishReason},
-    reply::{self, ReplySlot},
+    reply::{self, Replies},
     vhost_state::VhostState,
 };
 use crate::{
@@ -32,9 +32,9 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) queues: Vec<Arc<QueueCell>>,
-    /// Who waits for it as a direct reply. Replies count as unroutable, as they do in `RabbitMQ`.
-    /// Invariant: no two are the same.
-    pub(crate) replies: Vec<Arc<ReplySlot>>,
+    /// Who waits for it as a direct reply. On a channel replies count as unroutable, as they do in
+    /// `RabbitMQ`.
+    pub(crate) replies: Replies,
     routes: Routes<Target>,
     /// What routing has reached and not looked at. Empty between messages.
     reached: Vec<Target>,
@@ -128,14 +128,19 @@ impl Checked {
 
 impl Found {
     fn new() -> Self {
-        Self { queues: Vec::new(), replies: Vec::new(), routes: Routes::new(), reached: Vec::new() }
+        Self {
+            queues: Vec::new(),
+            replies: Replies::default(),
+            routes: Routes::new(),
+            reached: Vec::new(),
+        }
     }
 
     /// Puts a message into the queues that were found, and says how many took it: not those that
     /// have been deleted since.
     pub(crate) fn enqueue(&mut self, held: Held) -> u32 {
-        for reply in self.replies.drain(..) {
-            reply.deliver(&held);
+        if !self.replies.is_empty() {
+            self.take_replies().deliver(&held);
         }
         let mut queues = 0;
         let Some(last) = self.queues.pop() else { return 0 };
@@ -145,6 +150,16 @@ impl Found {
             }
         }
         queues + u32::from(last.enqueue(held).is_ok())
+    }
+
+    /// Has those who wait for it as a reply keep room for one.
+    pub(crate) fn keep_reply_room(&mut self) -> Result<(), PublishReason> {
+        self.replies.keep_room(1)
+    }
+
+    /// Takes out who waits for it as a reply.
+    pub(crate) fn take_replies(&mut self) -> Replies {
+        std::mem::take(&mut self.replies)
     }
 
     /// Whether nobody takes the message.
@@ -192,20 +207,21 @@ impl VhostState {
         Ok(())
     }
 
-    /// Whether everyone who was found has room for a message of so many bytes.
-    pub(crate) fn check_room(&self, bytes: u64, found: &Found) -> Result<(), PublishReason> {
-        let bytes = bytes.saturating_mul(found.queues.len() as u64);
-        let is_taken = found.replies.iter().all(|reply| reply.has_room());
-        if is_taken && self.context.has_room(bytes) { Ok(()) } else { Err(PublishReason::Full) }
+    /// Whether everyone who was found has room for a message of so many bytes. Who waits for it
+    /// as a reply keeps it.
+    pub(crate) fn check_room(&self, bytes: u64, found: &mut Found) -> Result<(), PublishReason> {
+        if !self.context.has_room(bytes.saturating_mul(found.queues.len() as u64)) {
+            return Err(PublishReason::NO_MEMORY);
+        }
+        found.keep_reply_room()
     }
 
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {
         for key in keys {
             if reply::is_address(key) {
-                let known = &found.replies;
-                let reply = self.replies.find(key);
-                let new = reply.filter(|reply| known.iter().all(|one| !Arc::ptr_eq(one, reply)));
-                found.replies.extend(new);
+                if let Some(slot) = self.replies.find(key) {
+                    found.replies.add(slot);
+                }
             } else if let Some(cell) = self.routed_queue(key)
                 && found.routes.mark(cell.slot())
             {

@@ -32,10 +32,14 @@ pub enum PublishReason {
     /// The broker, connection or channel is closed.
     #[error("the broker, connection or channel is closed")]
     Closed,
-    /// There is no room now: memory, or a window of unconfirmed messages. Trying again later makes
-    /// sense.
-    #[error("there is no room now")]
-    Full,
+    /// There is no room now: in memory, or among the events of the channel that a reply goes to.
+    /// Trying again later makes sense.
+    #[error("no room now, the bound is '{limit}'")]
+    #[non_exhaustive]
+    Full {
+        /// The bound that was met: a field of [`Limits`](crate::Limits).
+        limit: &'static str,
+    },
     /// It is not acceptable as it is: the exchange is gone, the message is too large, a property
     /// is invalid.
     #[error("{0}")]
@@ -43,6 +47,13 @@ pub enum PublishReason {
     /// It was mandatory and reached no queue.
     #[error("no queue was reached")]
     Unroutable,
+}
+
+impl PublishReason {
+    /// No memory is left.
+    pub(crate) const NO_MEMORY: Self = Self::Full { limit: "memory_bytes" };
+    /// A channel was sent as many events as it may have untaken.
+    pub(crate) const NO_EVENTS: Self = Self::Full { limit: "events" };
 }
 
 impl PublishError {
@@ -69,7 +80,7 @@ impl PublishError {
     /// Whether trying again later makes sense.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self.reason, PublishReason::Full)
+        matches!(self.reason, PublishReason::Full { .. })
     }
 }
 
@@ -77,7 +88,7 @@ impl From<Error> for PublishReason {
     fn from(error: Error) -> Self {
         match error.kind() {
             ErrorKind::Closed => Self::Closed,
-            ErrorKind::Full { .. } => Self::Full,
+            ErrorKind::Full { limit } => Self::Full { limit },
             ErrorKind::Unroutable => Self::Unroutable,
             _ => Self::Refused(error),
         }
@@ -88,7 +99,7 @@ impl From<PublishReason> for Error {
     fn from(reason: PublishReason) -> Self {
         match reason {
             PublishReason::Closed => Self::closed(),
-            PublishReason::Full => Self::plain(ErrorKind::Full { limit: "memory_bytes" }),
+            PublishReason::Full { limit } => Self::plain(ErrorKind::Full { limit }),
             PublishReason::Refused(error) => error,
             PublishReason::Unroutable => Self::plain(ErrorKind::Unroutable),
         }
@@ -100,3 +111,6 @@ impl From<PublishError> for Error {
         error.reason.into()
     }
 }
+
+// It goes through every `?` of every publish, so it stays about a pointer and a word.
+const _: () = assert!(size_of::<PublishReason>() <= 24);

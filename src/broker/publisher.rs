@@ -15,9 +15,13 @@ use std::{
 use super::{
     exchange::Exchange,
     publish_error::{PublishError, PublishReason},
+    reply::ReplySlot,
     tx::Mandatory,
 };
-use crate::{Entity, Error, ErrorKind, Message, Name, Result};
+use crate::{
+    Entity, Error, ErrorKind, Message, Name, Result,
+    sync::{Mutex, Rank},
+};
 
 /// How many messages may be unconfirmed unless the publisher says otherwise.
 const DEFAULT_WINDOW: u32 = 1_024;
@@ -38,24 +42,26 @@ const DEFAULT_WINDOW: u32 = 1_024;
 #[must_use = "nothing happens before open()"]
 pub struct PublisherBuilder {
     exchange: Exchange,
-    window: u32,
+    /// As it was asked for.
+    window: Option<u32>,
     mandatory: Mandatory,
 }
 
 impl PublisherBuilder {
     pub(crate) fn new(exchange: Exchange) -> Self {
-        Self { exchange, window: DEFAULT_WINDOW, mandatory: Mandatory::No }
+        Self { exchange, window: None, mandatory: Mandatory::No }
     }
 
-    /// How many messages may be unconfirmed at a time; 1 024 by default, at most
-    /// [`Limits::unconfirmed`](crate::Limits::unconfirmed). Zero is an error at `open`. Without a
-    /// store a publish is confirmed when it returns, so the window never fills.
+    /// How many messages may be unconfirmed at a time, at most
+    /// [`Limits::unconfirmed`](crate::Limits::unconfirmed); by default 1 024, or that limit if it
+    /// is lower. Zero is an error at `open`. Without a store a publish is confirmed when it
+    /// returns, so the window never fills.
     pub fn window(mut self, unconfirmed: u32) -> Self {
-        self.window = unconfirmed;
+        self.window = Some(unconfirmed);
         self
     }
 
-    /// Makes reaching no queue the error `Unroutable`.
+    /// Makes reaching nobody the error `Unroutable`. A direct reply reaches who waits for it.
     pub fn mandatory(mut self) -> Self {
         self.mandatory = Mandatory::Yes;
         self
@@ -70,12 +76,14 @@ impl PublisherBuilder {
         let vhost = self.exchange.vhost().state();
         vhost.check_open()?;
         let max = vhost.context.limits.unconfirmed;
-        if self.window > max {
-            let (max, found) = (u64::from(max), u64::from(self.window));
+        // Where not even one may be unconfirmed, that one is refused.
+        let window = self.window.unwrap_or_else(|| DEFAULT_WINDOW.min(max).max(1));
+        if window > max {
+            let (max, found) = (u64::from(max), u64::from(window));
             let kind = ErrorKind::LimitExceeded { limit: "unconfirmed", max, found };
             return Err(Error::plain(kind));
         }
-        if self.window == 0 {
+        if window == 0 {
             let name = Name::from(self.exchange.name());
             let text = format!("'window' of a publisher to exchange '{name}' is zero");
             let kind = ErrorKind::InvalidArgument {
@@ -86,9 +94,12 @@ impl PublisherBuilder {
             };
             return Err(Error::plain(kind));
         }
-        let shared =
-            Shared { exchange: self.exchange, mandatory: self.mandatory, acked: AtomicU64::new(0) };
-        Ok(Publisher(Arc::new(shared)))
+        Ok(Publisher(Arc::new(Shared {
+            exchange: self.exchange,
+            mandatory: self.mandatory,
+            acked: AtomicU64::new(0),
+            full: Mutex::new(Rank::Signal, None),
+        })))
     }
 }
 
@@ -118,6 +129,9 @@ struct Shared {
     mandatory: Mandatory,
     /// Since the last report. A plain counter: it orders nothing else.
     acked: AtomicU64,
+    /// Who had no room for the last reply that was refused for that. No other lock is taken under
+    /// this one.
+    full: Mutex<Option<Arc<ReplySlot>>>,
 }
 
 impl Publisher {
@@ -127,8 +141,13 @@ impl Publisher {
     ///
     /// As [`Exchange::publish`]; `Unroutable` if the publisher is mandatory.
     pub fn publish(&self, key: &str, message: Message) -> Result<Confirm, PublishError> {
-        let routed = self.0.exchange.publish_one(key, message, self.0.mandatory)?;
-        Ok(self.confirm(1, routed.queues))
+        match self.0.exchange.publish_one(key, message, self.0.mandatory) {
+            Ok(routed) => Ok(self.confirm(1, routed.queues)),
+            Err(error) => {
+                self.note_full(key, error.reason());
+                Err(error)
+            }
+        }
     }
 
     /// Like [`publish`](Self::publish), but waits for room, at most so long in the host's time,
@@ -160,11 +179,17 @@ impl Publisher {
         messages: &mut Vec<Message>,
     ) -> Result<Confirm, PublishReason> {
         let published = messages.len() as u64;
-        let routed = self.0.exchange.publish_all(key, messages, self.0.mandatory)?;
-        Ok(self.confirm(published, routed.queues))
+        match self.0.exchange.publish_all(key, messages, self.0.mandatory) {
+            Ok(routed) => Ok(self.confirm(published, routed.queues)),
+            Err(reason) => {
+                self.note_full(key, &reason);
+                Err(reason)
+            }
+        }
     }
 
-    /// Waits as a task for room to publish. A hint: another publisher may take it first.
+    /// Waits as a task for room to publish: in memory, and, after a direct reply that was refused
+    /// as `Full`, where that reply was to go. A hint: another publisher may take it first.
     /// Cancel-safe.
     ///
     /// # Errors
@@ -176,7 +201,8 @@ impl Publisher {
             return Poll::Ready(Err(PublishReason::Closed));
         }
         let context = &vhost.context;
-        if context.has_room(1) {
+        let has_room = || context.has_room(1) && self.has_reply_room();
+        if has_room() {
             return Poll::Ready(Ok(()));
         }
         context.room.register(cx.waker().clone());
@@ -184,7 +210,7 @@ impl Publisher {
         if !vhost.is_publishing() {
             return Poll::Ready(Err(PublishReason::Closed));
         }
-        if context.has_room(1) { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if has_room() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Waits, at most so long, for the confirms of what was published so far, also where the
@@ -194,6 +220,22 @@ impl Publisher {
         // Without a store every publish was decided when it returned.
         let acked = self.0.acked.swap(0, Ordering::Relaxed);
         ConfirmReport { acked, nacked: 0, pending: 0 }
+    }
+
+    /// Remembers who had no room for a reply. (One that a CC header sent there is not looked for.)
+    #[cold]
+    fn note_full(&self, key: &str, reason: &PublishReason) {
+        if matches!(reason, PublishReason::Full { limit: "events" }) {
+            let full = self.0.exchange.vhost().state().replies.find(key);
+            let former = std::mem::replace(&mut *self.0.full.lock(), full);
+            drop(former);
+        }
+    }
+
+    /// Whether there is room for the reply that was refused last, or nobody waits for it any more.
+    fn has_reply_room(&self) -> bool {
+        let full = self.0.full.lock().clone();
+        full.is_none_or(|reply| reply.has_room())
     }
 
     fn confirm(&self, published: u64, queues: u32) -> Confirm {
@@ -279,7 +321,8 @@ impl Future for Confirm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// By how many queues; for a batch, the sum. Zero: no binding matched.
+    /// By how many queues; for a batch, the sum. Zero: no binding matched, or it was a direct
+    /// reply.
     pub queues: u32,
     /// The lowest level that holds for all of them.
     pub level: Durability,

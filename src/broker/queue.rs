@@ -133,7 +133,7 @@ impl Queue {
         }
         let name = &self.cell.name;
         if !vhost.context.has_room(checked.byte_size("", name)) {
-            return Err(checked.refuse(PublishReason::Full));
+            return Err(checked.refuse(PublishReason::NO_MEMORY));
         }
         let held = Held::Resident(Arc::new(checked.into_envelope(Name::default(), name.clone())));
         self.cell.enqueue(held).map_err(|held| self.gone(held))

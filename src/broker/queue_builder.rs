@@ -8,7 +8,7 @@ use super::{
     vhost::VirtualHost,
 };
 use crate::{
-    Name, Result, Table, Value,
+    Error, Name, Result, Table, Value,
     engine::{definition::QueueDeclaration, entity::OwnerId},
 };
 
@@ -38,6 +38,8 @@ pub struct QueueBuilder {
     auto_delete: bool,
     lifetime: Lifetime,
     arguments: Table,
+    /// What the place for dead letters is refused with, if it is of another virtual host.
+    foreign: Option<Error>,
 }
 
 /// How long a queue lives.
@@ -68,6 +70,7 @@ impl QueueBuilder {
             auto_delete: false,
             lifetime: Lifetime::Broker,
             arguments: Table::new(),
+            foreign: None,
         }
     }
 
@@ -128,9 +131,12 @@ impl QueueBuilder {
     }
 
     /// Where rejected, expired, dropped and poison messages go: a queue, or an exchange
-    /// (`x-dead-letter-exchange`, and for a queue `x-dead-letter-routing-key`). Not yet effective.
-    pub fn dead_letter_to(self, to: impl Into<Destination>) -> Self {
-        match to.into() {
+    /// (`x-dead-letter-exchange`, and for a queue `x-dead-letter-routing-key`). One of another
+    /// virtual host is refused at `declare`. Not yet effective.
+    pub fn dead_letter_to(mut self, to: impl Into<Destination>) -> Self {
+        let to = to.into();
+        self.foreign = to.foreign_to(&self.vhost);
+        match to {
             Destination::Exchange(exchange) => {
                 self.argument("x-dead-letter-exchange", exchange.name())
             }
@@ -169,8 +175,11 @@ impl QueueBuilder {
     ///
     /// `Mismatch` if it exists with other settings; `Locked` if it is exclusive or temporary;
     /// `AccessRefused` (reserved name); `InvalidArgument`, `InvalidName`, `LimitExceeded`,
-    /// `Closed`.
+    /// `Foreign`, `Closed`.
     pub fn declare(self) -> Result<Queue> {
+        if let Some(foreign) = self.foreign {
+            return Err(foreign);
+        }
         let vhost = self.vhost.state();
         let owner = match self.lifetime {
             Lifetime::Broker => None,

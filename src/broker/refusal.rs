@@ -37,6 +37,7 @@ pub(crate) fn error(refused: TopologyError, vhost: &Name) -> Error {
             argument: invalid.argument(),
             text,
         },
+        TopologyError::KeyTooLong(key) => too_long(Entity::Binding, &key),
         TopologyError::Locked(name) => ErrorKind::Locked { entity: Entity::Queue, name },
         TopologyError::Mismatch(endpoint, mismatch) => {
             let (entity, name) = parts(endpoint);
@@ -48,7 +49,10 @@ pub(crate) fn error(refused: TopologyError, vhost: &Name) -> Error {
                 found: mismatch.received,
             }
         }
-        TopologyError::NameTooLong(name) => too_long(Entity::Binding, &name),
+        TopologyError::NameTooLong(endpoint) => {
+            let (entity, name) = parts(endpoint);
+            too_long(entity, &name)
+        }
         TopologyError::NotFound(endpoint) => {
             let (entity, name) = parts(endpoint);
             ErrorKind::NotFound { entity, name }
@@ -102,12 +106,30 @@ pub(crate) fn consumer_argument(queue: &Name, invalid: InvalidArgument, vhost: &
 
 /// The error for a name that does not fit AMQP's short string.
 pub(crate) fn too_long(entity: Entity, name: &str) -> ErrorKind {
-    let shown = name.get(..name.floor_char_boundary(Name::BYTES_MAX)).unwrap_or_default();
-    ErrorKind::InvalidName {
-        entity,
-        name: Name::from(shown),
-        reason: "it is longer than 255 bytes",
-    }
+    let name = shortened(name);
+    ErrorKind::InvalidName { entity, name, reason: "it is longer than 255 bytes" }
+}
+
+/// As much of a name as fits AMQP's short string.
+pub(crate) fn shortened(name: &str) -> Name {
+    Name::from(name.get(..name.floor_char_boundary(Name::BYTES_MAX)).unwrap_or_default())
+}
+
+/// The error for a binding of a handle. `RabbitMQ`'s text for a bad argument names neither side,
+/// so they are added, which a channel does not do.
+pub(crate) fn of_binding(error: Error, from: &Name, to: &Endpoint, vhost: &Name) -> Error {
+    let ErrorKind::InvalidArgument { entity: Entity::Binding, name, argument, text } = error.kind()
+    else {
+        return error;
+    };
+    let from = Endpoint::Exchange(from.clone());
+    let kind = ErrorKind::InvalidArgument {
+        entity: Entity::Binding,
+        name: name.clone(),
+        argument: argument.clone(),
+        text: format!("{text}, in a binding of {to} to {}", from.in_vhost(vhost)),
+    };
+    Error::new(kind, vhost)
 }
 
 fn parts(endpoint: Endpoint) -> (Entity, Name) {

@@ -6,7 +6,9 @@
 
 use std::sync::{Arc, Weak};
 
-use super::{call::Call, channel_state::ChannelState};
+use super::{
+    call::Call, channel_state::ChannelState, publish_error::PublishReason, room::EventRoom,
+};
 use crate::{Name, engine::queue::Held};
 
 /// The pseudo queue from which a channel consumes its replies. A request with this `reply_to` goes
@@ -23,13 +25,34 @@ pub(crate) enum ReplySlot {
     Channel(Weak<ChannelState>, Name),
 }
 
+/// Those who wait for one message as a reply.
+#[derive(Debug, Default)]
+pub(crate) struct Replies {
+    /// Invariant: no two are the same.
+    slots: Vec<Arc<ReplySlot>>,
+    /// Kept until the replies are there.
+    rooms: Vec<EventRoom>,
+}
+
 /// Whether a routing key is the address of a reply rather than the name of a queue.
 pub(crate) fn is_address(key: &str) -> bool {
     key.starts_with(ADDRESS_PREFIX)
 }
 
 impl ReplySlot {
-    /// Whether a reply can be taken now. The publisher is told if not, so that none is dropped.
+    /// Keeps room for so many replies, if that takes any: a call takes the first, and what is sent
+    /// to a channel that is gone is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `Full`, so that the publisher is told and no reply is dropped.
+    pub(crate) fn keep_room(&self, replies: usize) -> Result<Option<EventRoom>, PublishReason> {
+        let Self::Channel(channel, _) = self else { return Ok(None) };
+        let Some(channel) = channel.upgrade() else { return Ok(None) };
+        EventRoom::keep(&channel, replies).map(Some).ok_or(PublishReason::NO_EVENTS)
+    }
+
+    /// Whether a reply could be taken now.
     pub(crate) fn has_room(&self) -> bool {
         match self {
             Self::Call(_) => true,
@@ -49,5 +72,37 @@ impl ReplySlot {
                 }
             }
         }
+    }
+}
+
+impl Replies {
+    /// Adds one, unless it is there.
+    pub(crate) fn add(&mut self, slot: Arc<ReplySlot>) {
+        if !self.slots.iter().any(|known| Arc::ptr_eq(known, &slot)) {
+            self.slots.push(slot);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Has each keep room for so many replies, instead of what it has kept.
+    pub(crate) fn keep_room(&mut self, replies: usize) -> Result<(), PublishReason> {
+        self.rooms.clear();
+        for slot in &self.slots {
+            self.rooms.extend(slot.keep_room(replies)?);
+        }
+        Ok(())
+    }
+
+    /// Hands a reply to each.
+    pub(crate) fn deliver(&self, reply: &Held) {
+        self.slots.iter().for_each(|slot| slot.deliver(reply));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.rooms.clear();
     }
 }

@@ -4,12 +4,14 @@ use std::{ops::Deref, sync::Arc};
 
 use super::{
     binding::BindingKey,
+    bounds,
     cell::QueueCell,
     consumer::{Consumer, Iter},
     delivery::Delivery,
     exchange::Exchange,
     mailbox::Lag,
     publish::Source,
+    refusal,
     vhost_state::VhostState,
 };
 use crate::{Result, engine::entity::Endpoint};
@@ -51,6 +53,7 @@ impl Subscription {
     pub(crate) fn new(exchange: &Exchange, key: BindingKey) -> Result<Self> {
         let vhost = exchange.vhost();
         let most = vhost.state().context.limits.subscription_messages;
+        bounds::check_limit("subscription_messages", u64::from(most), 1)?;
         let queue = vhost.temporary_queue()?;
         let consumer = queue.consume().unlimited().auto_ack().lag(Lag::AtMost(most)).start()?;
         let subscription = Self {
@@ -74,7 +77,9 @@ impl Subscription {
         let source = self.exchange.name();
         let ends = self.exchange.target();
         let actor = self.queue.definition.owner;
-        self.vhost.bind(&source, to, &key, &arguments, actor, ends.as_slice())
+        self.vhost
+            .bind(&source, to.clone(), &key, &arguments, actor, ends.as_slice())
+            .map_err(|error| refusal::of_binding(error, &source, &to, &self.vhost.name))
     }
 
     /// How many messages it has lost by lagging.

@@ -1,22 +1,29 @@
 //! Transactions of the handle tier.
+//!
+//! A message draws its bytes when it joins, so a commit finds room in memory whatever others do.
 
 use std::sync::Arc;
 
 use super::{
+    bounds,
     cell::QueueCell,
     delivery::{Delivery, Outcome},
     exchange::{Exchange, Routed},
     publish::{self, Checked},
-    publish_error::PublishError,
-    reply::ReplySlot,
+    publish_error::{PublishError, PublishReason},
+    reply::Replies,
+    room::ByteRoom,
+    tx,
     vhost::VirtualHost,
 };
-use crate::{Error, ErrorKind, Message, Name, Result, engine::queue::Held};
+use crate::{Entity, Error, Message, Name, Result, engine::queue::Held};
 
 /// Publishes and settlements that take effect together at [`commit`](Self::commit).
 ///
-/// Each queue shows them in order. Dropping the transaction rolls it back: its messages are gone,
-/// its deliveries go back to their places.
+/// Each queue shows them in order. Until then its messages count for
+/// [`Limits::memory_bytes`](crate::Limits::memory_bytes) as if they were in their queues, once if
+/// they reach none. Dropping the transaction rolls it back: its messages are gone, its deliveries
+/// go back to their places.
 ///
 /// # Examples
 ///
@@ -32,7 +39,7 @@ use crate::{Error, ErrorKind, Message, Name, Result, engine::queue::Held};
 /// let order = orders.get()?.expect("it is there");
 /// let mut transaction = broker.transaction();
 /// transaction.publish(&broker.default_exchange(), "invoices", Message::new("invoice 1"))?;
-/// transaction.ack(order);
+/// transaction.ack(order)?;
 /// assert_eq!((orders.stats().unacked, invoices.stats().ready), (1, 0));
 /// transaction.commit()?;
 /// assert_eq!((orders.stats().unacked, invoices.stats().ready), (0, 1));
@@ -44,8 +51,6 @@ use crate::{Error, ErrorKind, Message, Name, Result, engine::queue::Held};
 pub struct Transaction {
     vhost: VirtualHost,
     steps: Vec<Step>,
-    /// Of the publishes, counted once per queue.
-    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -55,7 +60,9 @@ enum Step {
         /// Exchange and key.
         to: (Name, Name),
         queues: Vec<Arc<QueueCell>>,
-        replies: Vec<Arc<ReplySlot>>,
+        replies: Replies,
+        /// Drawn until the queues have drawn theirs.
+        room: ByteRoom,
     },
     Settle(Delivery, Outcome),
 }
@@ -70,17 +77,27 @@ pub struct CommitError {
     transaction: Box<Transaction>,
 }
 
+/// A settlement that a transaction did not take. The delivery is in here; dropped, it goes back to
+/// its place.
+#[derive(Debug, thiserror::Error)]
+#[error("not settled: {error}")]
+pub struct SettleError {
+    #[source]
+    error: Error,
+    delivery: Delivery,
+}
+
 impl Transaction {
     pub(crate) fn new(vhost: VirtualHost) -> Self {
-        Self { vhost, steps: Vec::new(), bytes: 0 }
+        Self { vhost, steps: Vec::new() }
     }
 
     /// Publishes at the commit. Where the message goes is decided now.
     ///
     /// # Errors
     ///
-    /// As [`Exchange::publish`]; `Refused` also beyond
-    /// [`Limits::transaction_steps`](crate::Limits::transaction_steps). The transaction is
+    /// As [`Exchange::publish`]; `Refused` also if the exchange is of another virtual host, or
+    /// beyond [`Limits::transaction_steps`](crate::Limits::transaction_steps). The transaction is
     /// unchanged then.
     pub fn publish(
         &mut self,
@@ -88,55 +105,66 @@ impl Transaction {
         key: &str,
         message: Message,
     ) -> Result<Routed, PublishError> {
-        let max = self.vhost.state().context.limits.transaction_steps;
-        if self.steps.len() >= max {
-            let (max, found) = (max as u64, self.steps.len() as u64 + 1);
-            let kind = ErrorKind::LimitExceeded { limit: "transaction_steps", max, found };
-            return Err(PublishError::new(Error::plain(kind), message));
+        if let Some(error) = self.refusal(exchange) {
+            return Err(PublishError::new(error, message));
         }
         publish::with_found(|found| {
             let checked = exchange.route(key, message, found)?;
+            let size = checked.byte_size(exchange.name(), key);
+            let bytes = tx::waiting_bytes(size, found.queues.len());
+            let Some(room) = ByteRoom::draw(&self.vhost.state().context, bytes) else {
+                return Err(checked.refuse(PublishReason::NO_MEMORY));
+            };
             let queues: Vec<_> = found.queues.drain(..).collect();
             let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
-            let size = checked.byte_size(exchange.name(), key);
-            self.bytes = self.bytes.saturating_add(size.saturating_mul(queues.len() as u64));
             let to = (exchange.source_name(), Name::from(key));
-            self.steps.push(Step::Publish {
-                checked,
-                to,
-                queues,
-                replies: std::mem::take(&mut found.replies),
-            });
+            let replies = found.take_replies();
+            self.steps.push(Step::Publish { checked, to, queues, replies, room });
             Ok(routed)
         })
     }
 
     /// Settles at the commit.
-    pub fn settle(&mut self, delivery: Delivery, outcome: Outcome) {
+    ///
+    /// # Errors
+    ///
+    /// `LimitExceeded` beyond [`Limits::transaction_steps`](crate::Limits::transaction_steps);
+    /// `Foreign` for a delivery of another virtual host. The transaction is unchanged then, and the
+    /// delivery is in the error.
+    pub fn settle(&mut self, delivery: Delivery, outcome: Outcome) -> Result<(), SettleError> {
+        if let Some(error) = delivery.foreign_to(self.vhost.state()) {
+            return Err(SettleError { error, delivery });
+        }
+        if let Err(error) = self.check_length() {
+            return Err(SettleError { error, delivery });
+        }
         self.steps.push(Step::Settle(delivery, outcome));
+        Ok(())
     }
 
     /// Acks at the commit.
-    pub fn ack(&mut self, delivery: Delivery) {
-        self.settle(delivery, Outcome::Ack);
+    ///
+    /// # Errors
+    ///
+    /// As [`settle`](Self::settle).
+    pub fn ack(&mut self, delivery: Delivery) -> Result<(), SettleError> {
+        self.settle(delivery, Outcome::Ack)
     }
 
     /// Makes it all happen, or nothing.
     ///
     /// # Errors
     ///
-    /// `Full` or `Closed`; the error has the transaction.
-    pub fn commit(self) -> Result<(), CommitError> {
-        let vhost = self.vhost.state();
-        let error = if !vhost.is_publishing() {
-            Error::closed()
-        } else if !vhost.context.has_room(self.bytes) {
-            Error::plain(ErrorKind::Full { limit: "memory_bytes" })
-        } else {
-            self.apply();
-            return Ok(());
-        };
-        Err(CommitError { error, transaction: Box::new(self) })
+    /// `Closed`; `NotFound` if the virtual host is deleted; `Full` if there are replies in it for a
+    /// channel whose untaken events leave no room for them. The error has the transaction.
+    pub fn commit(mut self) -> Result<(), CommitError> {
+        match self.keep_places() {
+            Ok(()) => {
+                self.apply();
+                Ok(())
+            }
+            Err(error) => Err(CommitError { error, transaction: Box::new(self) }),
+        }
     }
 
     /// Gives up and hands back what it held, in order.
@@ -152,18 +180,39 @@ impl Transaction {
         (messages, deliveries)
     }
 
+    /// What a publish to an exchange is refused with before anything is asked of the exchange.
+    fn refusal(&self, exchange: &Exchange) -> Option<Error> {
+        let foreign = self.vhost.foreign(exchange.vhost(), Entity::Exchange, exchange.name());
+        foreign.or_else(|| self.check_length().err())
+    }
+
+    fn check_length(&self) -> Result<()> {
+        let max = self.vhost.state().context.limits.transaction_steps;
+        bounds::check_limit("transaction_steps", max as u64, self.steps.len() as u64 + 1)
+    }
+
+    /// Keeps places for the replies in it among the events of their channels.
+    fn keep_places(&mut self) -> Result<()> {
+        self.vhost.state().check_publishing()?;
+        for step in &mut self.steps {
+            if let Step::Publish { replies, .. } = step {
+                replies.keep_room(1)?;
+            }
+        }
+        Ok(())
+    }
+
     fn apply(self) {
         for step in self.steps {
             match step {
-                Step::Publish { checked, to: (exchange, key), queues, replies } => {
+                Step::Publish { checked, to: (exchange, key), queues, replies, room } => {
                     let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
-                    for reply in replies {
-                        reply.deliver(&held);
-                    }
+                    replies.deliver(&held);
                     for cell in queues {
                         // One that was deleted meanwhile takes nothing.
                         let _ = cell.enqueue(held.clone());
                     }
+                    drop(room);
                 }
                 Step::Settle(delivery, outcome) => {
                     // Closed in the middle means that the broker has taken the delivery back.
@@ -184,6 +233,25 @@ impl CommitError {
     /// The transaction, unchanged.
     pub fn into_transaction(self) -> Transaction {
         *self.transaction
+    }
+}
+
+impl SettleError {
+    /// Why it was not taken.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The delivery, as it was.
+    pub fn into_delivery(self) -> Delivery {
+        self.delivery
+    }
+}
+
+impl From<SettleError> for Error {
+    fn from(error: SettleError) -> Self {
+        error.error
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a transaction has collected, in the order in which it was asked for.
 
-use super::channel_state::Outstanding;
+use super::{channel_state::Outstanding, room::ByteRoom};
 use crate::{
     Name,
     engine::queue::{Held, Settlement},
@@ -13,6 +13,8 @@ pub(crate) struct TxPublish {
     pub(crate) held: Held,
     pub(crate) queues: Vec<Name>,
     pub(crate) mandatory: Mandatory,
+    /// Drawn until the queues have drawn theirs.
+    pub(crate) room: ByteRoom,
 }
 
 /// Whether a message that reaches no queue comes back.
@@ -20,13 +22,6 @@ pub(crate) struct TxPublish {
 pub(crate) enum Mandatory {
     No,
     Yes,
-}
-
-impl TxPublish {
-    /// The bytes that it will count for.
-    pub(crate) fn byte_size(&self) -> u64 {
-        self.held.byte_size().saturating_mul(self.queues.len() as u64)
-    }
 }
 
 /// A settlement that waits for the commit.
@@ -41,9 +36,42 @@ pub(crate) struct TxSettlement {
 pub(crate) struct TxBuffer {
     pub(crate) publishes: Vec<TxPublish>,
     pub(crate) settlements: Vec<TxSettlement>,
+    /// Changes with each step, and when the steps are taken out.
+    version: u64,
+}
+
+/// What has to be known of a transaction to find out which events its commit causes.
+#[derive(Debug)]
+pub(crate) struct TxOutline {
+    /// Of the transaction that this is about.
+    pub(crate) version: u64,
+    /// The queues of each mandatory publish.
+    pub(crate) mandatory: Vec<Vec<Name>>,
+}
+
+/// The bytes that a message counts for while it waits for the commit: as much as in its queues,
+/// and once if it reaches none, since it is there.
+pub(crate) fn waiting_bytes(size: u64, queues: usize) -> u64 {
+    size.saturating_mul(queues.max(1) as u64)
 }
 
 impl TxBuffer {
+    pub(crate) fn publish(&mut self, publish: TxPublish) {
+        self.publishes.push(publish);
+        self.version += 1;
+    }
+
+    pub(crate) fn settle(&mut self, settlement: TxSettlement) {
+        self.settlements.push(settlement);
+        self.version += 1;
+    }
+
+    /// Takes all steps out.
+    pub(crate) fn take(&mut self) -> Self {
+        let version = self.version + 1;
+        std::mem::replace(self, Self { version, ..Self::default() })
+    }
+
     /// How many steps it holds.
     pub(crate) fn len(&self) -> usize {
         self.publishes.len() + self.settlements.len()
@@ -70,5 +98,18 @@ impl TxBuffer {
     /// Everything that would be settled.
     pub(crate) fn settled(&self) -> impl Iterator<Item = &(u64, Outstanding)> {
         self.settlements.iter().flat_map(|settlement| &settlement.taken)
+    }
+
+    /// Whether this is what the outline was made of.
+    pub(crate) fn is_as_in(&self, outline: &TxOutline) -> bool {
+        self.version == outline.version
+    }
+
+    pub(crate) fn outline(&self) -> TxOutline {
+        let mandatory = self.publishes.iter().filter(|of| of.mandatory == Mandatory::Yes);
+        TxOutline {
+            version: self.version,
+            mandatory: mandatory.map(|of| of.queues.clone()).collect(),
+        }
     }
 }

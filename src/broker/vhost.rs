@@ -15,7 +15,7 @@ use super::{
     transaction::Transaction,
     vhost_state::VhostState,
 };
-use crate::{Entity, Result};
+use crate::{Entity, Error, ErrorKind, Name, Result};
 
 /// An isolated set of exchanges, queues and bindings.
 ///
@@ -123,6 +123,16 @@ impl VirtualHost {
         // Whoever has closed the broker in between may not have seen it; dropping it closes it.
         self.state.check_open()?;
         Ok(connection)
+    }
+
+    /// What a handle of `other` is refused with where one of this virtual host is needed; nothing
+    /// if it is of this one.
+    pub(crate) fn foreign(&self, other: &Self, entity: Entity, name: &str) -> Option<Error> {
+        if Arc::ptr_eq(&self.state, &other.state) {
+            return None;
+        }
+        let kind = ErrorKind::Foreign { entity, name: Name::from(name) };
+        Some(Error::new(kind, &self.state.name))
     }
 
     pub(crate) fn state(&self) -> &Arc<VhostState> {

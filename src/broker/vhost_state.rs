@@ -122,7 +122,8 @@ impl VhostState {
         name: &str,
         declaration: ExchangeDeclaration,
     ) -> Result<Arc<ExchangeCell>> {
-        self.check_table(&declaration.arguments)?;
+        let of = Endpoint::Exchange(Name::from(name));
+        self.check_arguments(&declaration.arguments, Entity::Exchange, &of)?;
         let name = without_line_breaks(bounds::name(Entity::Exchange, name)?);
         let mut topology = self.topology.lock();
         self.check_open()?;
@@ -156,7 +157,8 @@ impl VhostState {
         name: &str,
         declaration: QueueDeclaration,
     ) -> Result<Arc<QueueCell>> {
-        self.check_table(&declaration.arguments)?;
+        let of = Endpoint::Queue(Name::from(name));
+        self.check_arguments(&declaration.arguments, Entity::Queue, &of)?;
         let name = without_line_breaks(bounds::name(Entity::Queue, name)?);
         let mut topology = self.topology.lock();
         self.check_open()?;
@@ -205,7 +207,7 @@ impl VhostState {
         ends: &[Target],
     ) -> Result<()> {
         self.check_open()?;
-        self.check_table(arguments)?;
+        self.check_arguments(arguments, Entity::Binding, &destination)?;
         let spec = BindingSpec::new(Name::from(source), destination, Name::from(key), arguments)
             .map_err(|error| self.error(error))?;
         let mut changes = Vec::new();
@@ -234,7 +236,7 @@ impl VhostState {
         actor: Option<OwnerId>,
         ends: &[Target],
     ) -> Result<()> {
-        self.check_table(arguments)?;
+        self.check_arguments(arguments, Entity::Binding, &destination)?;
         let spec = BindingSpec::new(Name::from(source), destination, Name::from(key), arguments)
             .map_err(|error| self.error(error))?;
         let mut changes = Vec::new();
@@ -359,6 +361,13 @@ impl VhostState {
         messages
     }
 
+    /// Nobody waits for replies at this address any more, so whoever waited for room to send one
+    /// goes on. Runs other people's wakers, so no lock may be held.
+    pub(crate) fn forget_reply_address(&self, address: &str) {
+        drop(self.replies.remove(address));
+        self.context.room.made();
+    }
+
     pub(crate) fn all_queues(&self) -> Vec<Arc<QueueCell>> {
         self.queues.all()
     }
@@ -425,8 +434,20 @@ impl VhostState {
         Error::new(ErrorKind::Locked { entity: Entity::Queue, name: queue.clone() }, &self.name)
     }
 
-    pub(crate) fn check_table(&self, table: &Table) -> Result<()> {
-        bounds::check_table(table, &self.context.limits)
+    /// Checks arguments of an exchange, a queue, or what there is at one.
+    pub(crate) fn check_arguments(
+        &self,
+        arguments: &Table,
+        entity: Entity,
+        at: &Endpoint,
+    ) -> Result<()> {
+        bounds::check_arguments(arguments, &self.context.limits, (entity, at.name()), || {
+            match entity {
+                Entity::Binding => "a binding".to_owned(),
+                Entity::Consumer => format!("a consumer of {}", at.in_vhost(&self.name)),
+                _ => at.in_vhost(&self.name),
+            }
+        })
     }
 
     /// Takes an exchange out of the topology and ends it; `topology` is the held lock.

@@ -118,9 +118,31 @@ impl Table {
     /// What lies deeper is not counted, and `depth` is then `depth_max + 1`. The bound also bounds
     /// the recursion, so that no table exhausts the stack.
     pub(crate) fn measure(&self, depth_max: u32) -> TableSize {
+        if self.is_empty() {
+            return TableSize { bytes: LENGTH_BYTES, ..TableSize::default() };
+        }
         let mut size = TableSize::default();
         size.add_table(self, 1, depth_max);
         size
+    }
+
+    /// The first name of so many bytes, at any level. Recurses once per level, so the caller has
+    /// measured the depth before.
+    pub(crate) fn name_of_bytes(&self, bytes: usize) -> Option<&Name> {
+        self.0.iter().find_map(
+            |(name, value)| {
+                if name.len() == bytes { Some(name) } else { name_in(value, bytes) }
+            },
+        )
+    }
+}
+
+/// The first name of so many bytes in a value, tables before what follows them.
+fn name_in(value: &Value, bytes: usize) -> Option<&Name> {
+    match value {
+        Value::Array(items) => items.iter().find_map(|item| name_in(item, bytes)),
+        Value::Table(table) => table.name_of_bytes(bytes),
+        _ => None,
     }
 }
 
@@ -129,10 +151,12 @@ impl Table {
 pub(crate) struct TableSize {
     /// Bytes as encoded by AMQP 0-9-1, with the length prefix of the outermost table.
     pub(crate) bytes: u64,
-    /// Levels of nesting; 1 for a table without tables and arrays in it.
+    /// Levels of nesting; 1 for a table without tables and arrays in it, 0 for an empty one.
     pub(crate) depth: u32,
     /// Entries of all tables and items of all arrays.
     pub(crate) entries: u64,
+    /// Bytes of the longest name at any level.
+    pub(crate) name_bytes_max: usize,
 }
 
 /// Bytes of the length that precedes long strings, byte arrays, arrays and tables.
@@ -145,6 +169,7 @@ impl TableSize {
         }
         for (name, value) in &table.0 {
             self.bytes += 1 + name.len() as u64;
+            self.name_bytes_max = self.name_bytes_max.max(name.len());
             self.add_value(value, depth, depth_max);
         }
     }
@@ -319,7 +344,25 @@ mod tests {
         let table = Table::from([("a", Value::Array(items)), ("b", Value::Void)]);
         let size = table.measure(8);
         assert_eq!((size.entries, size.depth), (2 + 3 + 1, 3));
-        assert_eq!(Table::new().measure(8), TableSize { bytes: 4, depth: 1, entries: 0 });
+    }
+
+    #[test]
+    fn an_empty_table_has_no_level_and_in_another_it_is_one() {
+        let empty = TableSize { bytes: 4, depth: 0, entries: 0, name_bytes_max: 0 };
+        assert_eq!(Table::new().measure(0), empty);
+        assert_eq!(Table::from([("k", Table::new())]).measure(8).depth, 2);
+        assert_eq!(Table::from([("k", 1)]).measure(0).depth, 1);
+    }
+
+    #[test]
+    fn measure_finds_the_longest_name_at_any_level() {
+        let inner = Table::from([("four", Value::Void), ("é", Value::Void)]);
+        let items = Value::Array(vec![Value::Void, inner.into()]);
+        let table = Table::from([("a", items), ("b", Value::from("longer than any name"))]);
+        assert_eq!(table.measure(8).name_bytes_max, 4);
+        assert_eq!(table.name_of_bytes(4), Some(&Name::from("four")));
+        assert_eq!(table.name_of_bytes(2), Some(&Name::from("é")));
+        assert_eq!(table.name_of_bytes(3), None);
     }
 
     #[test]

@@ -168,11 +168,64 @@ fn so_many_replies_are_waited_for_at_a_time() -> Result {
     let waiting =
         [default.request("q", Message::new("1"))?, default.request("q", Message::new("2"))?];
     let error = default.request("q", Message::new("3")).unwrap_err();
-    assert!(matches!(error, CallError::Full));
+    assert!(matches!(error, CallError::Full { limit: "calls", .. }));
+    assert_eq!(Error::from(error).to_string(), "no room now, the bound is 'calls'");
     assert_eq!(queue.stats().enqueued, 2);
     drop(waiting);
     assert!(default.request("q", Message::new("4")).is_ok());
     assert_eq!(server.try_iter().map(leveret::Delivery::ack).count(), 3);
+    Ok(())
+}
+
+#[test]
+fn a_call_without_room_says_of_what() -> Result {
+    let mut limits = Limits::default();
+    limits.memory_bytes = 1_000;
+    let broker = Broker::builder().limits(limits).open()?;
+    let _server = broker.declare_queue("q").declare()?.consume().start()?;
+    let large = Message::new(vec![0; 1_000]);
+    let error = broker.default_exchange().request("q", large).unwrap_err();
+    assert!(matches!(error, CallError::Full { limit: "memory_bytes", .. }), "{error}");
+    assert_eq!(error.to_string(), "no room now, the bound is 'memory_bytes'");
+    assert_eq!(Error::from(error).to_string(), "no room now, the bound is 'memory_bytes'");
+    Ok(())
+}
+
+/// A caller that waits is no queue, and is reached all the same.
+#[test]
+fn a_mandatory_reply_has_reached_who_waits_for_it() -> Result {
+    let broker = Broker::new();
+    let queue = broker.declare_queue("q").declare()?;
+    let server = queue.consume().start()?;
+    let default = broker.default_exchange();
+    let ask = || default.request("q", Message::new("?"));
+    let address = || -> Result<String> {
+        let request = server.try_recv()?;
+        let address = request.reply_to().expect("it is a request").to_owned();
+        request.ack()?;
+        Ok(address)
+    };
+    let pending = ask()?;
+    let routed = default.publish_mandatory(&address()?, Message::new("1"))?;
+    assert_eq!((routed.queues, pending.wait(LONG)?.text()), (0, Some("1")));
+
+    let publisher = default.publisher().mandatory().open()?;
+    let pending = ask()?;
+    let receipt = publisher.publish(&address()?, Message::new("2"))?.wait()?;
+    assert_eq!((receipt.queues, pending.wait(LONG)?.text()), (0, Some("2")));
+
+    let pending = ask()?;
+    let mut batch = vec![Message::new("3"), Message::new("4").with_header("h", 1)];
+    let receipt = publisher.publish_batch(&address()?, &mut batch)?.wait()?;
+    assert_eq!((receipt.queues, pending.wait(LONG)?.text()), (0, Some("3")));
+
+    drop(ask()?);
+    let gone = address()?;
+    let error = default.publish_mandatory(&gone, Message::new("5")).unwrap_err();
+    assert!(matches!(error.reason(), PublishReason::Unroutable), "nobody waits there any more");
+    batch.push(Message::new("6"));
+    let reason = publisher.publish_batch(&gone, &mut batch).unwrap_err();
+    assert!(matches!(reason, PublishReason::Unroutable));
     Ok(())
 }
 

@@ -21,7 +21,7 @@ fn a_publish_without_room_leaves_the_channel_open_and_is_told_when_there_is_room
     channel.basic_publish(to, Message::new(vec![1; 9_000])).expect("it fits");
     for _ in 0..3 {
         let refused = channel.basic_publish(to, Message::new(vec![2; 9_000])).unwrap_err();
-        assert!(matches!(refused.reason(), PublishReason::Full));
+        assert!(matches!(refused.reason(), PublishReason::Full { limit: "memory_bytes", .. }));
         assert_eq!(refused.into_message().body().len(), 9_000);
     }
     assert!(channel.try_event().is_none(), "there is no room yet");
@@ -87,4 +87,36 @@ fn an_ack_in_a_transaction_changes_nobodys_turn_before_the_commit() -> Result<()
         .collect();
     assert_eq!(texts, ["first of a", "second of a"]);
     Ok(())
+}
+
+#[test]
+fn messages_of_a_transaction_count_from_when_they_join() {
+    let broker = narrow();
+    let connection = broker.connect(ConnectOptions::default()).expect("the broker is open");
+    let channel = connection.open_channel().expect("the connection is open");
+    channel.queue_declare(QueueDeclare { queue: "q", ..Default::default() }).expect("it is new");
+    channel.tx_select().expect("the channel is plain");
+    let to = Publish { routing_key: "q", ..Publish::default() };
+    let nowhere = Publish { routing_key: "nowhere", ..Publish::default() };
+
+    channel.basic_publish(to, Message::new(vec![1; 9_000])).expect("it fits");
+    assert!(broker.memory_bytes() > 9_000);
+    for of in [to, nowhere] {
+        let refused = channel.basic_publish(of, Message::new(vec![2; 9_000])).unwrap_err();
+        assert!(matches!(refused.reason(), PublishReason::Full { limit: "memory_bytes", .. }));
+        assert_eq!(refused.into_message().body().len(), 9_000);
+    }
+    assert!(channel.try_event().is_none(), "there is no room yet");
+    channel.tx_rollback().expect("it is a transaction");
+    assert_eq!(broker.memory_bytes(), 0);
+    assert!(matches!(channel.try_event(), Some(Event::Unblocked)));
+
+    channel.basic_publish(to, Message::new(vec![3; 9_000])).expect("there is room again");
+    channel.tx_commit().expect("its room is its own");
+    let queue = broker.queue("q").expect("it is there");
+    assert_eq!((queue.stats().ready, queue.stats().enqueued), (1, 1));
+    queue.purge().expect("it is there");
+    channel.basic_publish(to, Message::new(vec![4; 9_000])).expect("there is room again");
+    channel.close();
+    assert_eq!(broker.memory_bytes(), 0);
 }

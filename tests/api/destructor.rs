@@ -273,7 +273,7 @@ fn when_a_transaction_is_rolled_back_or_committed() {
     dies(|scene, message| {
         scene.queue.send(message)?;
         let mut transaction = scene.broker.transaction();
-        transaction.ack(scene.queue.get()?.expect("it is there"));
+        transaction.ack(scene.queue.get()?.expect("it is there"))?;
         transaction.commit()?;
         Ok(scene.heard)
     });

@@ -3,8 +3,9 @@
 use std::{error::Error as _, time::Duration};
 
 use leveret::{
-    Broker, CallError, ConfirmError, Consumer, EndReason, Entity, Error, ErrorKind, Message,
-    PublishError, ReplyCode, Result, Scope,
+    BindingKey, Broker, CallError, ConfirmError, ConnectOptions, Consumer, EndReason, Entity,
+    Error, ErrorKind, Message, PublishError, PublishReason, QueueBind, ReplyCode, Result, Scope,
+    Table,
 };
 
 /// Checks the text, and the code that AMQP has for the mistake.
@@ -87,6 +88,44 @@ fn a_refused_publish_says_why_and_gives_back() -> Result<()> {
 }
 
 #[test]
+fn texts_of_keys_and_bindings_say_what_is_meant() -> Result<()> {
+    let broker = Broker::new();
+    let queue = broker.declare_queue("q").declare()?;
+    let exchange = broker.declare_exchange("x").headers().declare()?;
+    let long = "k".repeat(256);
+    let text = format!("invalid routing key '{}': it is longer than 255 bytes", "k".repeat(255));
+    let publish = Error::from(exchange.publish(&long, Message::new("x")).unwrap_err());
+    let bind = exchange.bind(&queue, long.as_str()).unwrap_err();
+    let unbind = exchange.unbind(&queue, long.as_str()).unwrap_err();
+    for error in [publish, bind, unbind] {
+        assert_eq!(error.to_string(), text);
+    }
+
+    let sometimes = || BindingKey::from("k").argument("x-match", "some");
+    let recorded = "Invalid x-match field value <<\"some\">>; expected all, any, all-with-x, or \
+                    any-with-x";
+    let where_to =
+        |to: &str| format!("{recorded}, in a binding of {to} to exchange 'x' in vhost '/'");
+    let fanout = broker.declare_exchange("y").fanout().declare()?;
+    let error = exchange.bind(&queue, sometimes()).unwrap_err();
+    assert_eq!(error.to_string(), where_to("queue 'q'"));
+    let error = exchange.bind(&fanout, sometimes()).unwrap_err();
+    assert_eq!(error.to_string(), where_to("exchange 'y'"));
+    let ErrorKind::InvalidArgument { entity, argument, .. } = error.kind() else {
+        panic!("{error}")
+    };
+    assert_eq!((*entity, argument.as_str()), (Entity::Binding, "x-match"));
+    let error = exchange.subscribe(sometimes()).unwrap_err().to_string();
+    assert!(error.contains("queue 'amq.gen-") && error.contains("exchange 'x'"), "{error}");
+    // A channel says no more than `RabbitMQ` does.
+    let connection = broker.connect(ConnectOptions::default())?;
+    let arguments = Table::from([("x-match", "some")]);
+    let of = QueueBind { queue: "q", exchange: "x", arguments, ..QueueBind::default() };
+    assert_eq!(connection.open_channel()?.queue_bind(of).unwrap_err().to_string(), recorded);
+    Ok(())
+}
+
+#[test]
 fn every_failure_becomes_an_error() -> Result<()> {
     let broker = Broker::new();
     let queue = broker.declare_queue("q").declare()?;
@@ -102,7 +141,6 @@ fn every_failure_becomes_an_error() -> Result<()> {
     ));
     assert!(Error::from(ConfirmError::Closed).is_closed());
     assert!(Error::from(CallError::Closed).is_closed());
-    assert!(Error::from(CallError::Full).is_full());
     Ok(())
 }
 
@@ -156,6 +194,8 @@ fn errors_are_small_and_can_be_passed_on() {
     passes::<Error>();
     assert!(size_of::<Error>() <= 24);
     assert!(size_of::<Result<()>>() <= 24);
+    assert!(size_of::<PublishReason>() <= 24);
+    assert!(size_of::<CallError>() <= 24);
     let error = Broker::new().exchange("x").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NotFound { entity: Entity::Exchange, .. }));
     assert_eq!(error.clone().kind(), error.kind());

@@ -142,6 +142,88 @@ fn tables_are_measured_wherever_they_come() -> Result<()> {
     Ok(())
 }
 
+/// A table without entries has no level.
+#[test]
+fn where_no_level_is_allowed_tables_are_empty() -> Result<()> {
+    let broker = broker_with(|limits| limits.table_depth = 0)?;
+    let queue = broker.declare_queue("q").declare()?;
+    let exchange = broker.declare_exchange("x").declare()?;
+    exchange.bind(&queue, "k")?;
+    drop(queue.consume().start()?);
+    queue.send(Message::new("x").with_headers(Table::new()))?;
+    check(&refusal(queue.send(Message::new("x").with_header("h", 1))).0, "table_depth", 0);
+    check(&broker.declare_queue("r").argument("a", 1).declare().unwrap_err(), "table_depth", 0);
+    Ok(())
+}
+
+/// A field name is a short string, at every level of a table.
+#[test]
+fn names_of_headers_and_arguments_are_short_strings() -> Result<()> {
+    let broker = Broker::new();
+    let queue = broker.declare_queue("q").declare()?;
+    let exchange = broker.declare_exchange("x").headers().declare()?;
+    let (fits, long) = ("n".repeat(255), "n".repeat(256));
+    let with = |name: &str| {
+        let flat = Table::from([(name, 1)]);
+        let nested = Table::from([("t", Value::from(flat.clone()))]);
+        let in_array = Table::from([("a", Value::Array(vec![1.into(), nested.clone().into()]))]);
+        [flat, nested, in_array]
+    };
+    for table in with(&fits) {
+        queue.send(Message::new("x").with_headers(table.clone()))?;
+        exchange.bind(&queue, leveret::BindingKey::all(table))?;
+    }
+    let sent = queue.stats().enqueued;
+    for table in with(&long) {
+        let message = Message::new("x").with_headers(table.clone());
+        let default = broker.default_exchange();
+        let mut batch = vec![message.clone()];
+        let reason = default.publish_batch("q", &mut batch).unwrap_err();
+        let of_batch = Error::from(reason);
+        for error in [refusal(queue.send(message.clone())).0, of_batch] {
+            let ErrorKind::InvalidMessage { property, text, .. } = error.kind() else {
+                panic!("{error:?}")
+            };
+            assert_eq!(*property, "headers");
+            assert_eq!(*text, format!("header name '{fits}' is longer than 255 bytes"));
+        }
+        let argument =
+            |of: Table| of.iter().next().map(|(name, value)| (name.to_owned(), value.clone()));
+        let (name, value) = argument(table.clone()).expect("it has one");
+        let errors = [
+            (
+                broker.declare_queue("r").argument(&name, value.clone()).declare().map(drop),
+                "queue 'r'",
+            ),
+            (
+                broker.declare_exchange("y").argument(&name, value.clone()).declare().map(drop),
+                "exchange 'y'",
+            ),
+            (queue.consume().argument(&name, value).start().map(drop), "consumer of queue 'q'"),
+            (
+                exchange.bind(&queue, leveret::BindingKey::all(table.clone())).map(drop),
+                "binding of queue 'q'",
+            ),
+            (
+                exchange.unbind(&queue, leveret::BindingKey::all(table)).map(drop),
+                "binding of queue 'q'",
+            ),
+        ];
+        for (result, of) in errors {
+            let error = result.expect_err("it is too long");
+            let ErrorKind::InvalidArgument { argument, .. } = error.kind() else {
+                panic!("{error:?}")
+            };
+            assert_eq!(argument.as_str(), fits);
+            let text = error.to_string();
+            assert!(text.contains(of) && text.contains("longer than 255 bytes"), "{text}");
+        }
+    }
+    assert_eq!((queue.stats().enqueued, queue.stats().consumers), (sent, 0));
+    assert!(broker.queue("r").is_err() && broker.exchange("y").is_err());
+    Ok(())
+}
+
 #[test]
 fn a_full_memory_refuses_publishes_and_nothing_else() -> Result<()> {
     let broker = broker_with(|limits| limits.memory_bytes = 2_000)?;
@@ -153,13 +235,15 @@ fn a_full_memory_refuses_publishes_and_nothing_else() -> Result<()> {
     exchange.publish("", body())?;
     // It would have to fit into both.
     let error = exchange.publish("", body()).unwrap_err();
-    assert!(error.is_full() && error.reason().to_string() == "there is no room now");
+    assert!(error.is_full());
+    assert_eq!(error.reason().to_string(), "no room now, the bound is 'memory_bytes'");
     let error = Error::from(error);
     assert_eq!(error.to_string(), "no room now, the bound is 'memory_bytes'");
     assert_eq!((one.stats().enqueued, two.stats().enqueued), (1, 1));
     assert!(exchange.publish_mandatory("", body()).unwrap_err().is_full());
     let mut batch = vec![body()];
-    assert!(matches!(exchange.publish_batch("", &mut batch), Err(PublishReason::Full)));
+    let reason = exchange.publish_batch("", &mut batch).unwrap_err();
+    assert!(matches!(reason, PublishReason::Full { limit: "memory_bytes", .. }));
     assert_eq!(batch.len(), 1);
 
     one.send(Message::new(vec![0; 300]))?;
@@ -212,8 +296,9 @@ fn an_outbox_that_is_full_holds_messages_in_their_queue() -> Result<()> {
     }
     assert_eq!((queue.stats().ready, queue.stats().auto_acked), (5, 3));
     let publish = Publish { routing_key: "q", ..Publish::default() };
-    let error = channel.basic_publish(publish, Message::new("late")).unwrap_err();
-    assert!(error.is_full(), "there would be no room for a return or a confirm");
+    let mandatory = Publish { mandatory: true, ..publish };
+    let error = channel.basic_publish(mandatory, Message::new("late")).unwrap_err();
+    assert!(error.is_full(), "there would be no room for a return");
     let mut seen = Vec::new();
     while let Some(Event::Deliver(delivered)) = channel.try_event() {
         seen.push(delivered.message.text().unwrap_or_default().to_owned());

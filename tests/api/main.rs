@@ -17,6 +17,7 @@ mod day_one;
 mod delivery;
 mod destructor;
 mod errors;
+mod events;
 mod exchange;
 mod last_words;
 mod limits;

@@ -84,6 +84,23 @@ fn windows_are_checked_when_it_opens() -> Result<()> {
 }
 
 #[test]
+fn the_window_is_by_default_what_the_limit_allows() -> Result<()> {
+    for (unconfirmed, is_open) in [(1, true), (1_023, true), (1_024, true), (0, false)] {
+        let mut limits = Limits::default();
+        limits.unconfirmed = unconfirmed;
+        let broker = Broker::builder().limits(limits).open()?;
+        let opened = broker.default_exchange().publisher().open();
+        assert_eq!(opened.is_ok(), is_open, "{unconfirmed}");
+        let Err(error) = opened else { continue };
+        let ErrorKind::LimitExceeded { limit, max, found, .. } = error.kind() else {
+            panic!("{error}")
+        };
+        assert_eq!((*limit, *max, *found), ("unconfirmed", 0, 1));
+    }
+    Ok(())
+}
+
+#[test]
 fn a_publish_waits_for_room_and_succeeds_when_it_comes() -> Result<()> {
     in_time(|| {
         let broker = small_broker(1 << 20)?;

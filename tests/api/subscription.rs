@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use leveret::{Broker, EndReason, Limits, Message, Result, Subscription, TryRecvError};
+use leveret::{Broker, EndReason, ErrorKind, Limits, Message, Result, Subscription, TryRecvError};
 
 use crate::task::Alarm;
 
@@ -67,15 +67,15 @@ fn a_subscriber_that_lags_loses_the_oldest_and_knows_how_many() -> Result<()> {
 }
 
 #[test]
-fn one_that_may_not_lag_at_all_holds_the_newest() -> Result<()> {
+fn one_that_may_hold_nothing_is_refused() -> Result<()> {
     let broker = lagging_by(0)?;
     let logs = broker.declare_exchange("logs").fanout().declare()?;
-    let subscription = logs.subscribe("")?;
-    for text in ["1", "2"] {
-        logs.publish("", Message::new(text))?;
-    }
-    assert_eq!(subscription.lost(), 1);
-    assert_eq!(texts(&subscription), ["2"]);
+    let error = logs.subscribe("").unwrap_err();
+    let ErrorKind::LimitExceeded { limit, max, found, .. } = error.kind() else {
+        panic!("{error}")
+    };
+    assert_eq!((*limit, *max, *found), ("subscription_messages", 0, 1));
+    assert_eq!(logs.publish("", Message::new("x"))?.queues, 0, "nothing is bound");
     Ok(())
 }
 

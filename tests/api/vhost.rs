@@ -36,18 +36,63 @@ fn handles_of_another_bind_nothing() -> Result<()> {
     let theirs = other.declare_exchange("x").fanout().declare()?;
     let our_queue = broker.declare_queue("q").declare()?;
     let their_queue = other.declare_queue("q").declare()?;
-    for error in [
-        ours.bind(&their_queue, "").unwrap_err(),
-        theirs.bind(&our_queue, "").unwrap_err(),
-        ours.bind(&theirs, "").unwrap_err(),
+    for (error, entity, text) in [
+        (
+            ours.bind(&their_queue, ""),
+            Entity::Queue,
+            "queue 'q' is not of vhost '/', but of another",
+        ),
+        (
+            theirs.bind(&our_queue, ""),
+            Entity::Queue,
+            "queue 'q' is not of vhost 'other', but of another",
+        ),
+        (
+            ours.bind(&theirs, ""),
+            Entity::Exchange,
+            "exchange 'x' is not of vhost '/', but of another",
+        ),
     ] {
-        assert!(error.is_not_found(), "{error}");
+        let error = error.unwrap_err();
+        let ErrorKind::Foreign { entity: found, .. } = error.kind() else { panic!("{error}") };
+        assert_eq!((*found, error.to_string().as_str()), (entity, text));
     }
     assert_eq!(ours.publish("", Message::new("x"))?.queues, 0);
     assert_eq!(theirs.publish("", Message::new("x"))?.queues, 0);
     ours.bind(&our_queue, "")?;
     ours.unbind(&their_queue, "")?;
     assert_eq!(ours.publish("", Message::new("x"))?.queues, 1);
+    Ok(())
+}
+
+/// What is kept by name would mean the entity of that name here.
+#[test]
+fn handles_of_another_are_no_alternates_and_take_no_dead_letters() -> Result<()> {
+    let broker = Broker::new();
+    let (other, elsewhere) = (broker.create_vhost("other")?, Broker::new());
+    for foreign in [&other, &*elsewhere] {
+        let exchange = foreign.declare_exchange("x").declare()?;
+        let queue = foreign.declare_queue("q").declare()?;
+        let errors = [
+            broker.declare_exchange("new").alternate(&exchange).declare().map(drop),
+            broker
+                .declare_exchange("new")
+                .alternate(&foreign.default_exchange())
+                .declare()
+                .map(drop),
+            broker.declare_queue("new").dead_letter_to(&exchange).declare().map(drop),
+            broker.declare_queue("new").dead_letter_to(&queue).declare().map(drop),
+        ];
+        for error in errors.map(|result| result.expect_err("it is of another")) {
+            assert!(matches!(error.kind(), ErrorKind::Foreign { .. }), "{error}");
+        }
+        assert!(broker.exchange("new").is_err() && broker.queue("new").is_err());
+    }
+    // The last word counts.
+    let (own, theirs) = (broker.exchange("amq.fanout")?, other.exchange("amq.fanout")?);
+    broker.declare_exchange("new").alternate(&theirs).alternate(&own).declare()?;
+    let again = broker.declare_exchange("new").alternate(&own).alternate(&theirs).declare();
+    assert!(matches!(again.unwrap_err().kind(), ErrorKind::Foreign { .. }));
     Ok(())
 }
 

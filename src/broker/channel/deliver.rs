@@ -18,6 +18,7 @@ use crate::{
     },
     engine::{
         definition::ConsumerArguments,
+        entity::Endpoint,
         queue::{AckMode, ConsumerTerms, Custody, Settlement, Sharing},
     },
 };
@@ -71,7 +72,7 @@ impl Channel {
             }
             let vhost = self.vhost();
             let cell = vhost.queue(&queue, Some(self.owner()))?;
-            vhost.check_table(&of.arguments)?;
+            vhost.check_arguments(&of.arguments, Entity::Consumer, &Endpoint::Queue(queue))?;
             let queue_type = cell.definition.parsed.queue_type;
             let arguments = ConsumerArguments::parse(queue_type, &of.arguments)
                 .map_err(|invalid| refusal::consumer_argument(&cell.name, invalid, &vhost.name))?;
@@ -123,7 +124,7 @@ impl Channel {
         self.run(|| {
             // The consumer of replies may have the tag of another one, and goes first.
             if let Some(address) = self.state.remove_reply_consumer(consumer_tag) {
-                drop(self.vhost().replies.remove(&address));
+                self.vhost().forget_reply_address(&address);
             } else if let Some(ChannelConsumer { cell, id }) =
                 self.state.remove_consumer(consumer_tag)
             {

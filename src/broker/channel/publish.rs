@@ -7,14 +7,15 @@ use crate::{
     DirectReplyFault, Entity, Error, ErrorKind, Message, Name, Result,
     broker::{
         bounds,
-        channel_state::Mode,
+        channel_state::{Begun, Mode},
         connection_state,
         event::DeliveryTag,
         method::Publish,
         publish::{self, Checked, Found, Source},
         publish_error::{PublishError, PublishReason},
-        reply,
-        tx::{Mandatory, TxBuffer, TxPublish, TxSettlement},
+        reply::{self, Replies},
+        room::{ByteRoom, EventRoom},
+        tx::{self, Mandatory, TxBuffer, TxOutline, TxPublish, TxSettlement},
         unblocking,
     },
     engine::queue::{Held, Settlement},
@@ -63,17 +64,13 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `WrongMode` if the channel is not transactional. `Full` changes nothing: the transaction
-    /// can be tried again or rolled back.
+    /// `WrongMode` if the channel is not transactional. `Full` changes nothing: the returns do not
+    /// fit among the untaken events of this channel. The transaction can be tried again when events
+    /// have been taken, or rolled back.
     pub fn tx_commit(&self) -> Result<()> {
         self.run(|| {
             let vhost = self.vhost();
-            vhost.context.backlog.tell();
-            let mut buffer = self.state.take_tx(|buffer| {
-                let bytes = buffer.publishes.iter().map(TxPublish::byte_size).sum();
-                let has_room = vhost.context.budget.has_room(bytes);
-                if has_room { Ok(()) } else { Err(full("memory_bytes")) }
-            })?;
+            let (mut buffer, places) = self.take_tx()?;
             // Acks overtake what else waits for a queue of `RabbitMQ`.
             let (acks, others): (Vec<_>, Vec<_>) = buffer
                 .take_settlements()
@@ -81,12 +78,14 @@ impl Channel {
                 .partition(|of| of.settlement == Settlement::Accept);
             self.settle_all(acks);
             publish::with_found(|found| {
-                for TxPublish { held, queues, mandatory } in buffer.publishes.drain(..) {
+                for TxPublish { held, queues, mandatory, room } in buffer.publishes.drain(..) {
                     let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
                     found.queues.extend(cells);
                     self.enqueue(&held, mandatory, found);
+                    drop(room);
                 }
             });
+            drop(places);
             self.settle_all(others);
             Ok(())
         })
@@ -106,10 +105,11 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `Full` leaves the channel open: memory (in confirm mode that is a nack instead), of which
-    /// [`Event::Unblocked`](crate::Event::Unblocked) tells when there is some again, or the
-    /// outbox, whose events have to be taken first. `Refused` has closed the channel or the
-    /// connection. The message is in the error.
+    /// `Full` leaves the channel open. Of memory, and of the events of the channel that a reply
+    /// goes to, [`Event::Unblocked`](crate::Event::Unblocked) tells when there may be room again;
+    /// in confirm mode these are a nack instead. The confirm and the return that a publish may
+    /// cause need places among the untaken events of this channel, where taking events makes room.
+    /// `Refused` has closed the channel or the connection. The message is in the error.
     pub fn basic_publish(
         &self,
         of: Publish<'_>,
@@ -141,11 +141,14 @@ impl Channel {
         }
         let to = (source.name(), Name::from(of.routing_key));
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
-        let is_tx = self.state.with_mode(|mode| matches!(mode, Mode::Tx(_)));
-        if is_tx {
-            self.buffer(checked, to, mandatory, found)
-        } else {
-            self.publish_now(checked, to, mandatory, found)
+        match self.state.begin_publish(mandatory) {
+            Some(Begun::Tx) => self.buffer(checked, to, mandatory, found),
+            Some(Begun::Now { is_confirmed, room }) => {
+                let published = self.publish_now(checked, to, (mandatory, is_confirmed), found);
+                drop(room);
+                published
+            }
+            None => Err((full("events"), checked.message)),
         }
     }
 
@@ -178,35 +181,35 @@ impl Channel {
         &self,
         checked: Checked,
         (exchange, key): (Name, Name),
-        mandatory: Mandatory,
+        (mandatory, is_confirmed): (Mandatory, bool),
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
-        if !self.state.has_event_room() {
-            return Err((full("events"), checked.message));
-        }
         let bytes = checked.byte_size(&exchange, &key);
-        if self.vhost().check_room(bytes, found).is_err() {
-            if let Some(number) = self.state.refuse() {
+        if let Err(reason) = self.vhost().check_room(bytes, found) {
+            if is_confirmed && let Some(number) = self.state.refuse() {
                 return Ok(Some(number));
             }
-            unblocking::tell_when_there_is_room(&self.vhost().context, &self.state);
-            if self.vhost().check_room(bytes, found).is_ok() {
-                // It has come back before anyone listened.
-                self.state.unblock();
-            }
-            return Err((full("memory_bytes"), checked.message));
+            let is_there_again = || self.vhost().check_room(bytes, found).is_ok();
+            return Err((self.no_room(reason, is_there_again), checked.message));
         }
         let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
         // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
         // replies to itself, it returns and confirms first what goes to no queue.
-        let is_late = found.queues.is_empty();
-        let late = if is_late { std::mem::take(&mut found.replies) } else { Vec::new() };
+        let late = if found.queues.is_empty() { found.take_replies() } else { Replies::default() };
         self.enqueue(&held, mandatory, found);
-        let number = self.state.confirm();
-        for reply in late {
-            reply.deliver(&held);
-        }
+        let number = if is_confirmed { self.state.confirm() } else { None };
+        late.deliver(&held);
         Ok(number)
+    }
+
+    /// The error for want of room, of which the channel is told when there is some again.
+    fn no_room(&self, reason: PublishReason, is_there_again: impl FnOnce() -> bool) -> Error {
+        unblocking::tell_when_there_is_room(&self.vhost().context, &self.state);
+        if is_there_again() {
+            // It has come back before anyone listened.
+            self.state.unblock();
+        }
+        reason.into()
     }
 
     /// Keeps a publish for the commit. Where it goes is decided now. A direct reply is delivered
@@ -218,7 +221,8 @@ impl Channel {
         mandatory: Mandatory,
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
-        let most = self.vhost().context.limits.transaction_steps;
+        let context = &self.vhost().context;
+        let most = context.limits.transaction_steps;
         let has_room = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => buffer.len() < most,
             Mode::Confirm(_) | Mode::Plain => false,
@@ -226,15 +230,24 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), checked.message));
         }
-        if !found.replies.iter().all(|reply| reply.has_room()) {
-            return Err((full("events"), checked.message));
+        let bytes = tx::waiting_bytes(checked.byte_size(&exchange, &key), found.queues.len());
+        if let Err(reason) = found.keep_reply_room() {
+            return Err((
+                self.no_room(reason, || found.keep_reply_room().is_ok()),
+                checked.message,
+            ));
         }
+        let Some(room) = ByteRoom::draw(context, bytes) else {
+            let is_there_again = || context.has_room(bytes);
+            let error = self.no_room(PublishReason::NO_MEMORY, is_there_again);
+            return Err((error, checked.message));
+        };
         let queues = found.queues.drain(..).map(|cell| cell.name.clone()).collect();
         let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
-        let publish = TxPublish { held: held.clone(), queues, mandatory };
+        let publish = TxPublish { held: held.clone(), queues, mandatory, room };
         let late = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => {
-                buffer.publishes.push(publish);
+                buffer.publish(publish);
                 None
             }
             Mode::Confirm(_) | Mode::Plain => Some(publish),
@@ -243,9 +256,7 @@ impl Channel {
         if late.is_some() {
             return Ok(None);
         }
-        for reply in found.replies.drain(..) {
-            reply.deliver(&held);
-        }
+        found.take_replies().deliver(&held);
         Ok(None)
     }
 
@@ -253,6 +264,26 @@ impl Channel {
         for TxSettlement { settlement, taken } in settlements {
             connection_state::settle(&self.state, &taken, settlement);
         }
+    }
+
+    /// Takes out the transaction once places are kept for all events that its commit causes.
+    fn take_tx(&self) -> Result<(TxBuffer, EventRoom)> {
+        loop {
+            let outline = self.state.outline_tx()?;
+            let places = self.keep_places(&outline)?;
+            if let Some(buffer) = self.state.take_tx(&outline)? {
+                return Ok((buffer, places));
+            }
+        }
+    }
+
+    /// Keeps places for what a commit returns. A return is one more event than there are places for
+    /// if its last queue is deleted from now on.
+    fn keep_places(&self, outline: &TxOutline) -> Result<EventRoom> {
+        let has_queue = |queue: &Name| self.vhost().routed_queue(queue).is_some();
+        let returns = outline.mandatory.iter().filter(|queues| !queues.iter().any(has_queue));
+        let returns = EventRoom::keep(&self.state, returns.count());
+        returns.ok_or_else(|| full("events"))
     }
 
     /// Puts a message into its queues. If none takes it and it is mandatory, it comes back.

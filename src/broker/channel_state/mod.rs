@@ -8,6 +8,7 @@
 //! moment is still noted under its tag, and whoever closes the channel finds it there when it has
 //! taken the consumer off the queue.
 
+mod publishing;
 mod settling;
 
 use std::{
@@ -19,13 +20,14 @@ use std::{
 use super::{
     cell::QueueCell,
     connection_state::Signal,
-    event::{ChannelId, Delivered, DeliveryTag, Event, Returned},
+    context::Context,
+    event::{ChannelId, Delivered, DeliveryTag, Event},
     outbox::Outbox,
     tx::TxBuffer,
     waiting::{Registered, Waiting, wake_all},
 };
 use crate::{
-    Error, Name, ReplyCode, Result,
+    Error, Name, Result,
     clock::HostDeadline,
     engine::{
         channel::{Tags, Window},
@@ -34,10 +36,13 @@ use crate::{
     sync::{Condvar, Mutex, Rank},
 };
 
+pub(crate) use self::publishing::Begun;
+
 /// One channel, as its queues see it.
 #[derive(Debug)]
 pub(crate) struct ChannelState {
     pub(crate) id: ChannelId,
+    context: Arc<Context>,
     /// Wakes who waits for events of the connection as a whole, and numbers them.
     signal: Arc<Signal>,
     /// Whether the client wants to know of consumers that end.
@@ -101,8 +106,15 @@ pub(crate) struct Remains {
     _dropped: (Vec<Delivered>, TxBuffer),
 }
 
-/// Queues whose consumers on this channel have credit again.
-pub(crate) type Resumed = Vec<Weak<QueueCell>>;
+/// Who is to go on now that something has got free.
+#[derive(Debug)]
+#[must_use = "somebody may wait for it"]
+pub(crate) struct Resumed {
+    /// Queues whose consumers on this channel have credit again.
+    cells: Vec<Weak<QueueCell>>,
+    /// The broker whose publishers may have waited for a place among the events.
+    room_of: Option<Arc<Context>>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -110,7 +122,7 @@ struct State {
     tags: Tags<Outstanding>,
     window: Window,
     /// Queues that found no credit here. Invariant: no two are the same.
-    blocked: Resumed,
+    blocked: Vec<Weak<QueueCell>>,
     /// By tag, so that whatever ends several of them does so in the order of their tags.
     consumers: BTreeMap<Name, ChannelConsumer>,
     reply: Option<ReplyConsumer>,
@@ -137,12 +149,12 @@ enum Life {
 impl ChannelState {
     pub(crate) fn new(
         id: ChannelId,
+        context: Arc<Context>,
         signal: Arc<Signal>,
-        events_max: usize,
         wants_cancel: bool,
     ) -> Self {
         let state = State {
-            outbox: Outbox::new(Arc::clone(&signal), events_max),
+            outbox: Outbox::new(Arc::clone(&signal), context.limits.events),
             tags: Tags::new(),
             window: Window::default(),
             blocked: Vec::new(),
@@ -155,6 +167,7 @@ impl ChannelState {
         };
         Self {
             id,
+            context,
             signal,
             wants_cancel,
             state: Mutex::new(Rank::Outlet, state),
@@ -261,7 +274,7 @@ impl ChannelState {
             // Buffered settlements never happened. A transaction stays one, so that what a thread
             // is about to publish in it never happens either.
             let buffer = match &mut state.mode {
-                Mode::Tx(buffer) => std::mem::take(buffer),
+                Mode::Tx(buffer) => buffer.take(),
                 mode @ (Mode::Plain | Mode::Confirm(_)) => {
                     *mode = Mode::Plain;
                     TxBuffer::default()
@@ -389,93 +402,18 @@ impl ChannelState {
         self.state.lock().tags.check_invariants();
     }
 
-    // ----- publishing
-
-    /// Runs something with the mode of the channel, under its lock.
-    pub(crate) fn with_mode<R>(&self, act: impl FnOnce(&mut Mode) -> R) -> R {
-        act(&mut self.state.lock().mode)
-    }
-
-    /// Whether there is room for what a publish may cause: a return, a confirm.
-    pub(crate) fn has_event_room(&self) -> bool {
-        self.state.lock().outbox.has_room()
-    }
-
-    /// Confirms a publish, in confirm mode, and says its number. A confirm that follows another
-    /// one joins it, so that confirms nobody takes do not pile up.
-    pub(crate) fn confirm(&self) -> Option<DeliveryTag> {
-        let number = {
-            let mut state = self.state.lock();
-            let Mode::Confirm(next) = &mut state.mode else { return None };
-            let number = *next;
-            *next += 1;
-            state.outbox.confirm(DeliveryTag(number));
-            DeliveryTag(number)
-        };
-        self.wake();
-        Some(number)
-    }
-
-    /// Refuses a publish for want of room, in confirm mode, and says its number.
-    pub(crate) fn refuse(&self) -> Option<DeliveryTag> {
-        let number = {
-            let mut state = self.state.lock();
-            let Mode::Confirm(next) = &mut state.mode else { return None };
-            let delivery_tag = DeliveryTag(*next);
-            *next += 1;
-            state.outbox.push(Event::Nack { delivery_tag, multiple: false });
-            delivery_tag
-        };
-        self.wake();
-        Some(number)
-    }
-
-    /// Returns a mandatory message that reached no queue.
-    pub(crate) fn send_back(&self, held: &Held) {
-        let Held::Resident(envelope) = held;
-        let returned = Returned {
-            reply_code: ReplyCode::NO_ROUTE,
-            reply_text: Name::from(ReplyCode::NO_ROUTE.name()),
-            exchange: envelope.exchange.clone(),
-            routing_key: envelope.routing_key.clone(),
-            message: envelope.message.clone(),
-        };
-        {
-            let mut state = self.state.lock();
-            state.outbox.push(Event::Return(Box::new(returned)));
-        }
-        self.wake();
-    }
-
-    /// Notes that a publish found no room; `false` if that is noted already.
-    pub(crate) fn starts_waiting_for_room(&self) -> bool {
-        !std::mem::replace(&mut self.state.lock().waits_for_room, true)
-    }
-
-    /// There is room again, which is told once.
-    pub(crate) fn unblock(&self) {
-        {
-            let mut state = self.state.lock();
-            let is_awaited = std::mem::take(&mut state.waits_for_room);
-            if is_awaited && state.life.is_open() {
-                state.outbox.push(Event::Unblocked);
-            }
-        }
-        self.wake();
-    }
-
     // ----- events
 
     /// Takes the oldest event. Queues that found the outbox full are to be resumed.
     pub(crate) fn take_event(&self) -> (Option<Event>, Resumed) {
-        self.state.lock().take_event()
+        self.free(Outbox::take)
     }
 
     /// Waits for an event. `None` when the time is over, or the channel is closed and empty.
     pub(crate) fn wait_event(&self, until: HostDeadline) -> (Option<Event>, Resumed) {
         let mut state = self.state.lock();
         loop {
-            let (event, resumed) = state.take_event();
+            let (event, resumed) = self.free_in(&mut state, Outbox::take);
             if event.is_some() || !state.life.is_open() {
                 return (event, resumed);
             }
@@ -492,7 +430,7 @@ impl ChannelState {
         let waker = cx.waker().clone();
         let (taken, _spare) = {
             let mut state = self.state.lock();
-            let (event, resumed) = state.take_event();
+            let (event, resumed) = self.free_in(&mut state, Outbox::take);
             if event.is_some() || !state.life.is_open() {
                 (Some((event, resumed)), Registered::Spare(waker))
             } else {
@@ -506,14 +444,28 @@ impl ChannelState {
     pub(crate) fn oldest_stamp(&self) -> Option<u64> {
         self.state.lock().outbox.oldest_stamp()
     }
-}
 
-impl State {
-    fn take_event(&mut self) -> (Option<Event>, Resumed) {
-        let was_full = !self.outbox.has_room();
-        let event = self.outbox.take();
-        let resumed = if was_full { std::mem::take(&mut self.blocked) } else { Vec::new() };
-        (event, resumed)
+    /// Has publishers look again that wait for a place among the events. Runs other people's
+    /// wakers, so no lock may be held.
+    pub(crate) fn tell_who_waits_for_room(&self) {
+        self.context.room.made();
+    }
+
+    /// Does something that may free places among the events, and says who is to go on then.
+    fn free<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> (R, Resumed) {
+        self.free_in(&mut self.state.lock(), act)
+    }
+
+    fn free_in<R>(&self, state: &mut State, act: impl FnOnce(&mut Outbox) -> R) -> (R, Resumed) {
+        let was_full = !state.outbox.has_room();
+        let result = act(&mut state.outbox);
+        let resumed = if was_full && state.outbox.has_room() {
+            let cells = std::mem::take(&mut state.blocked);
+            Resumed { cells, room_of: Some(Arc::clone(&self.context)) }
+        } else {
+            Resumed { cells: Vec::new(), room_of: None }
+        };
+        (result, resumed)
     }
 }
 
@@ -534,12 +486,16 @@ impl Life {
     }
 }
 
-/// Lets queues go on whose consumers have credit again.
+/// Lets queues go on whose consumers have credit again, and publishers that waited for a place
+/// among the events. Runs other people's wakers, so no lock may be held.
 pub(crate) fn resume(resumed: Resumed) {
-    for cell in resumed {
+    for cell in resumed.cells {
         if let Some(cell) = cell.upgrade() {
             cell.resume();
         }
+    }
+    if let Some(context) = resumed.room_of {
+        context.room.made();
     }
 }
 

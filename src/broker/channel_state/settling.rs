@@ -11,7 +11,7 @@ use crate::{
     broker::{
         cell::QueueCell,
         event::{Delivered, DeliveryTag},
-        tx::{TxBuffer, TxSettlement},
+        tx::{TxBuffer, TxOutline, TxSettlement},
     },
     engine::{
         channel::UnknownTag,
@@ -42,7 +42,7 @@ impl ChannelState {
         match &mut state.mode {
             Mode::Plain | Mode::Confirm(_) => Ok(taken),
             Mode::Tx(buffer) if buffer.len() < tx_steps_max => {
-                buffer.settlements.push(TxSettlement { settlement, taken });
+                buffer.settle(TxSettlement { settlement, taken });
                 Ok(Vec::new())
             }
             Mode::Tx(_) => {
@@ -52,14 +52,20 @@ impl ChannelState {
         }
     }
 
-    /// Takes out the transaction, for its commit, unless it is refused. `check` runs under the
-    /// lock of the channel.
-    pub(crate) fn take_tx(&self, check: impl FnOnce(&TxBuffer) -> Result<()>) -> Result<TxBuffer> {
+    /// Says what the commit of the transaction would cause.
+    pub(crate) fn outline_tx(&self) -> Result<TxOutline> {
+        let mut state = self.state.lock();
+        state.life.check_open()?;
+        Ok(state.mode.tx()?.outline())
+    }
+
+    /// Takes out the transaction, for its commit; `None` if another thread has changed it since
+    /// the outline was made.
+    pub(crate) fn take_tx(&self, outline: &TxOutline) -> Result<Option<TxBuffer>> {
         let mut state = self.state.lock();
         state.life.check_open()?;
         let buffer = state.mode.tx()?;
-        check(buffer)?;
-        Ok(std::mem::take(buffer))
+        Ok(buffer.is_as_in(outline).then(|| buffer.take()))
     }
 
     /// Forgets the transaction: what it would settle is outstanding again. The rest comes back, to
@@ -67,7 +73,7 @@ impl ChannelState {
     pub(crate) fn roll_back(&self) -> Result<TxBuffer> {
         let mut state = self.state.lock();
         state.life.check_open()?;
-        let mut buffer = std::mem::take(state.mode.tx()?);
+        let mut buffer = state.mode.tx()?.take();
         for TxSettlement { taken, .. } in buffer.settlements.drain(..) {
             state.tags.restore(taken);
         }
@@ -103,7 +109,6 @@ impl ChannelState {
     }
 
     /// Gives the window room back for deliveries that are settled, before their queues are told.
-    #[must_use]
     pub(crate) fn release(&self, settled: &[(u64, Outstanding)]) -> Resumed {
         let consumed = settled
             .iter()
@@ -111,16 +116,15 @@ impl ChannelState {
             .count();
         let mut state = self.state.lock();
         state.window.release(u32::try_from(consumed).expect("fewer than 2^32 deliveries"));
-        std::mem::take(&mut state.blocked)
+        Resumed { cells: std::mem::take(&mut state.blocked), room_of: None }
     }
 
     /// Changes the window of the channel; `None` is unlimited.
-    #[must_use]
     pub(crate) fn set_window(&self, limit: Option<u32>) -> Resumed {
         let mut state = self.state.lock();
         let unsettled = state.tags.len();
         state.window.set_limit(limit, unsettled);
-        std::mem::take(&mut state.blocked)
+        Resumed { cells: std::mem::take(&mut state.blocked), room_of: None }
     }
 }
 

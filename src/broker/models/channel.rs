@@ -4,7 +4,8 @@ use loom::thread;
 
 use super::{EVER, block_on, broker, broker_within, check, check_settled, queue};
 use crate::{
-    Ack, Broker, Channel, ConnectOptions, Connection, Consume, Event, Get, Limits, Message, Qos,
+    Ack, Broker, Channel, ConnectOptions, Connection, Consume, Event, Get, Limits, Message,
+    Publish, Qos,
 };
 
 fn channel(broker: &Broker) -> (Connection, Channel) {
@@ -64,6 +65,54 @@ fn taking_an_event_resumes_the_queue_that_found_the_outbox_full() {
         for _ in 0..2 {
             assert!(matches!(channel.next_event(EVER), Some(Event::Deliver(_))));
         }
+        sends.join().expect("it does not wait");
+        check_settled(&queue, 0);
+    });
+}
+
+#[test]
+fn taking_an_event_lets_a_reply_in_that_waits_for_a_place() {
+    check(|| {
+        let mut limits = Limits::default();
+        limits.events = 1;
+        let broker = broker_within(limits);
+        let requests = queue(&broker, "q");
+        let (_connection, channel) = channel(&broker);
+        consume(&channel, "amq.rabbitmq.reply-to", true);
+        let request = Message::new("?").with_reply_to("amq.rabbitmq.reply-to");
+        let to = Publish { routing_key: "q", ..Publish::default() };
+        channel.basic_publish(to, request).expect("there is room");
+        let request = requests.get().expect("it is open").expect("it is there");
+        let address = request.reply_to().expect("it is a request").to_owned();
+        request.ack().expect("it is open");
+        let default = broker.default_exchange();
+        default.publish(&address, Message::new("1")).expect("there is a place");
+        drop(requests.cell().context().room.watch());
+        let replies = thread::spawn(move || {
+            default.publish_timeout(&address, Message::new("2"), EVER).expect("it is told");
+        });
+        for _ in 0..2 {
+            assert!(matches!(channel.next_event(EVER), Some(Event::Deliver(_))));
+        }
+        replies.join().expect("it does not wait any more");
+    });
+}
+
+#[test]
+fn a_place_kept_in_vain_resumes_the_queue_that_found_none() {
+    check(|| {
+        let mut limits = Limits::default();
+        limits.events = 1;
+        let broker = broker_within(limits);
+        let (queue, _elsewhere) = (queue(&broker, "q"), queue(&broker, "elsewhere"));
+        let (_connection, channel) = channel(&broker);
+        consume(&channel, "q", true);
+        let sends = queue.clone();
+        let sends = thread::spawn(move || sends.send(Message::new("x")).expect("there is room"));
+        let to = Publish { routing_key: "elsewhere", mandatory: true, ..Publish::default() };
+        // It finds a place that it does not need, or none.
+        drop(channel.basic_publish(to, Message::new("y")));
+        assert!(matches!(channel.next_event(EVER), Some(Event::Deliver(_))));
         sends.join().expect("it does not wait");
         check_settled(&queue, 0);
     });

@@ -49,11 +49,13 @@ impl BindingSpec {
         if source.is_empty() || destination.is_default_exchange() {
             return Err(TopologyError::DefaultExchange);
         }
-        if let Some(name) = [&source, destination.name(), &key]
-            .into_iter()
-            .find(|name| !entity::fits_short_string(name))
-        {
-            return Err(TopologyError::NameTooLong(name.clone()));
+        for end in [&Endpoint::Exchange(source.clone()), &destination] {
+            if !entity::fits_short_string(end.name()) {
+                return Err(TopologyError::NameTooLong(end.clone()));
+            }
+        }
+        if !entity::fits_short_string(&key) {
+            return Err(TopologyError::KeyTooLong(key));
         }
         let arguments = arguments.sorted();
         let mut identity = Vec::new();
@@ -286,10 +288,12 @@ mod tests {
             BindingSpec::new(source.clone(), destination, key.clone(), &Table::new())
         };
         assert!(spec(&fitting, &fitting, &fitting).is_ok());
-        let too_long = Err(TopologyError::NameTooLong(long.clone()));
-        assert_eq!(spec(&long, &fitting, &fitting), too_long);
-        assert_eq!(spec(&fitting, &long, &fitting), too_long);
-        assert_eq!(spec(&fitting, &fitting, &long), too_long);
+        let too_long = |end| Err(TopologyError::NameTooLong(end));
+        let source = Endpoint::Exchange(long.clone());
+        assert_eq!(spec(&long, &fitting, &fitting), too_long(source));
+        let destination = Endpoint::Queue(long.clone());
+        assert_eq!(spec(&fitting, &long, &fitting), too_long(destination));
+        assert_eq!(spec(&fitting, &fitting, &long), Err(TopologyError::KeyTooLong(long)));
     }
 
     #[test]

@@ -22,13 +22,15 @@ pub(crate) enum TopologyError {
     InvalidMatch(InvalidMatch),
     /// An argument or property of a queue can not be accepted. 406.
     InvalidQueue(Name, Box<InvalidQueue>),
+    /// A binding key that no AMQP client could send. 406.
+    KeyTooLong(Name),
     /// An exclusive queue of another connection, or a redeclaration which is exclusive where the
     /// queue is not or the other way round. 405.
     Locked(Name),
     /// What exists is not what is declared. 406.
     Mismatch(Endpoint, Box<Mismatch>),
-    /// A name or binding key that no AMQP client could send. 406.
-    NameTooLong(Name),
+    /// A name that no AMQP client could send. 406.
+    NameTooLong(Endpoint),
     /// An exchange or queue that does not exist. 404.
     NotFound(Endpoint),
     /// The name of something new begins with `amq.`. 403.
@@ -50,6 +52,9 @@ impl TopologyError {
             Self::InvalidExchange(name, invalid) => invalid.text(&exchange(name, vhost)),
             Self::InvalidMatch(invalid) => invalid.to_string(),
             Self::InvalidQueue(name, invalid) => invalid.text(&queue(name, vhost)),
+            Self::KeyTooLong(key) => {
+                format!("routing key '{key}' is longer than {} bytes", Name::BYTES_MAX)
+            }
             Self::Locked(name) => format!(
                 "cannot obtain exclusive access to locked {}. It could be originally declared on \
                  another connection or the exclusive property value does not match that of the \
@@ -57,8 +62,8 @@ impl TopologyError {
                 queue(name, vhost)
             ),
             Self::Mismatch(endpoint, mismatch) => mismatch.text(&endpoint.in_vhost(vhost)),
-            Self::NameTooLong(name) => {
-                format!("name '{name}' is longer than {} bytes", Name::BYTES_MAX)
+            Self::NameTooLong(endpoint) => {
+                format!("name of {endpoint} is longer than {} bytes", Name::BYTES_MAX)
             }
             Self::NotFound(endpoint) => format!("no {}", endpoint.in_vhost(vhost)),
             Self::ReservedName(endpoint) => {

@@ -123,7 +123,7 @@ impl Topology {
         name: &Name,
         declaration: QueueDeclaration,
     ) -> Result<Declared, TopologyError> {
-        check_length(name)?;
+        check_length(Endpoint::Queue(name.clone()))?;
         check_not_reserved(Endpoint::Queue(name.clone()))?;
         let Some(QueueRecord { definition, .. }) = self.queues.get(name) else {
             return self.create_queue(name, declaration).map(|()| Declared::Created);
@@ -465,16 +465,19 @@ impl Topology {
     }
 }
 
-fn check_length(name: &Name) -> Result<(), TopologyError> {
-    if entity::fits_short_string(name) {
+fn check_length(endpoint: Endpoint) -> Result<(), TopologyError> {
+    if entity::fits_short_string(endpoint.name()) {
         Ok(())
     } else {
-        Err(TopologyError::NameTooLong(name.clone()))
+        Err(TopologyError::NameTooLong(endpoint))
     }
 }
 
 fn check_exchange_name(name: &Name) -> Result<(), TopologyError> {
-    if name.is_empty() { Err(TopologyError::DefaultExchange) } else { check_length(name) }
+    if name.is_empty() {
+        return Err(TopologyError::DefaultExchange);
+    }
+    check_length(Endpoint::Exchange(name.clone()))
 }
 
 fn check_not_reserved(endpoint: Endpoint) -> Result<(), TopologyError> {

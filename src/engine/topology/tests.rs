@@ -156,9 +156,10 @@ fn names_are_at_most_255_bytes_long() {
     let (fitting, long) = (Name::from("n".repeat(255)), Name::from("n".repeat(256)));
     queue(&mut topology, &fitting);
     exchange(&mut topology, &fitting);
-    let too_long = Err(TopologyError::NameTooLong(long.clone()));
+    let too_long = Err(TopologyError::NameTooLong(Endpoint::Queue(long.clone())));
     assert_eq!(topology.declare_queue(&long, QueueDeclaration::default()), too_long);
     let declaration = ExchangeDeclaration::new(ExchangeKind::Direct);
+    let too_long = Err(TopologyError::NameTooLong(Endpoint::Exchange(long.clone())));
     assert_eq!(topology.declare_exchange(&long, declaration), too_long);
 }
 
