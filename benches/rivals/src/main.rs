@@ -46,6 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn compare(arguments: &Arguments) -> Result<Report, Fault> {
+    let demand = report::demand();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let handle = runtime.handle();
     let mut systems = systems::in_process(handle)?;
@@ -56,5 +57,6 @@ fn compare(arguments: &Arguments) -> Result<Report, Fault> {
     }
     let plan = if arguments.is_quick { Plan::quick() } else { Plan::full() };
     let series = rounds::run(&systems, &plan)?;
-    Ok(Report::new(arguments, plan, server.map_err(|fault| fault.to_string()), series))
+    let server = server.map_err(|fault| fault.to_string());
+    Ok(Report::new(arguments, demand, plan, server, series))
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::{self, Display, Formatter},
-    thread,
+    fs, thread,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -27,6 +27,8 @@ const NANOS_PER_SECOND: f64 = 1e9;
 pub(crate) struct Report {
     command: String,
     machine: String,
+    /// How many threads ran or wanted to, in the minute before and in the last minute of the run.
+    demand: [String; 2],
     plan: Plan,
     /// Who answered, or why nobody did.
     server: Result<Server, String>,
@@ -36,12 +38,14 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(
         arguments: &Arguments,
+        demand_before: String,
         plan: Plan,
         server: Result<Server, String>,
         series: Vec<Series>,
     ) -> Self {
         let machine = arguments.machine.clone().unwrap_or_else(|| "not named".to_owned());
-        Self { command: command(arguments), machine, plan, server, series }
+        let demand = [demand_before, demand()];
+        Self { command: command(arguments), machine, demand, plan, server, series }
     }
 
     fn head(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -52,6 +56,8 @@ impl Report {
         writeln!(f, "```console\n$ {}\n```\n", self.command)?;
         writeln!(f, "- Measured on {}.", today())?;
         writeln!(f, "- Machine: {}; cores that the program sees: {cores}.", self.machine)?;
+        let [before, after] = &self.demand;
+        writeln!(f, "- Load average of a minute: {before} before, {after} at the end.")?;
         let [leveret, lapin, rumqttd, tokio] =
             ["leveret", "lapin", "rumqttd", "tokio"].map(versions::of);
         writeln!(
@@ -128,6 +134,13 @@ impl Display for Report {
         self.latency(f)?;
         write!(f, "{COMPARED}\n{READING}")
     }
+}
+
+/// The load average of the last minute, where the system tells. Beyond the number of cores, others
+/// took turns with what is measured.
+pub(crate) fn demand() -> String {
+    let told = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    told.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 /// What makes this page again.

@@ -108,7 +108,11 @@ impl System for RabbitMq {
     fn carry(&self, load: Load) -> Result<Figures, Fault> {
         self.handle.block_on(async {
             let (of_producer, of_consumer) = (connect(&self.uri).await?, connect(&self.uri).await?);
-            let figures = carry(load, &of_producer, &of_consumer, self.acks).await;
+            // They live until their connections have closed: lapin closes a channel that nobody
+            // holds, and then refuses to close it once more with its connection.
+            let to_send = of_producer.create_channel().await?;
+            let to_receive = of_consumer.create_channel().await?;
+            let figures = carry(load, &to_send, &to_receive, self.acks).await;
             of_producer.close(200, "OK".into()).await?;
             of_consumer.close(200, "OK".into()).await?;
             figures
@@ -126,27 +130,26 @@ async fn connect(uri: &AMQPUri) -> Result<Connection, Fault> {
 
 async fn carry(
     load: Load,
-    of_producer: &Connection,
-    of_consumer: &Connection,
+    to_send: &Channel,
+    to_receive: &Channel,
     acks: Acks,
 ) -> Result<Figures, Fault> {
-    let channel = of_consumer.create_channel().await?;
-    channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+    to_receive.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
     let exclusive = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-    let queue = channel.queue_declare("".into(), exclusive, FieldTable::default()).await?;
+    let queue = to_receive.queue_declare("".into(), exclusive, FieldTable::default()).await?;
     let (queue, options) = (queue.name().clone(), QueueBindOptions::default());
     let key = queue.clone();
     let bound =
-        channel.queue_bind(queue.clone(), EXCHANGE.into(), key, options, FieldTable::default());
+        to_receive.queue_bind(queue.clone(), EXCHANGE.into(), key, options, FieldTable::default());
     bound.await?;
     let options = BasicConsumeOptions::default();
-    let consumer = channel.basic_consume(queue.clone(), "".into(), options, FieldTable::default());
+    let consumer =
+        to_receive.basic_consume(queue.clone(), "".into(), options, FieldTable::default());
     let consumer = consumer.await?;
-    let to_producer = of_producer.create_channel().await?;
 
     let (outbound, inbound) = load.begin();
-    let producer = tokio::spawn(produce(outbound, to_producer, queue));
-    let consumer = tokio::spawn(consume(inbound, channel, consumer, acks));
+    let producer = tokio::spawn(produce(outbound, to_send.clone(), queue));
+    let consumer = tokio::spawn(consume(inbound, to_receive.clone(), consumer, acks));
     let figures = consumer.await?;
     producer.await??;
     figures
