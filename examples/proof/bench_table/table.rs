@@ -1,0 +1,117 @@
+//! The table, in Markdown.
+
+use std::fmt;
+
+use crate::{
+    concern::Concern,
+    figure::{Ratio, Unit},
+    heap::Heap,
+    machine,
+    rounds::Figures,
+    row::Row,
+    scale::Scale,
+    verdict::{Measured, Verdict},
+};
+
+/// The table, line by line.
+pub(crate) struct Table {
+    scale: Scale,
+    lines: Vec<String>,
+    verdicts: Vec<Verdict>,
+}
+
+impl Table {
+    pub(crate) fn new(scale: Scale) -> Self {
+        Self { scale, lines: Vec::new(), verdicts: Vec::new() }
+    }
+
+    /// Adds the rows of a concern, with what each allocator's child gave.
+    pub(crate) fn add(&mut self, concern: &Concern, figures: &[Option<Figures>; 2]) {
+        for row in &concern.rows {
+            let measured: [_; 2] =
+                figures.each_ref().map(|figures| Measured::of(row, figures.as_ref()?));
+            let judged = Heap::ALL.iter().position(|heap| *heap == row.judged_with);
+            let judged = judged.and_then(|index| measured[index].as_ref());
+            let verdict = judged.map_or(Verdict::Failed, |measured| measured.verdict(row));
+            let [system, mimalloc] = measured.map(|measured| cells(row, measured.as_ref()));
+            self.lines.push(format!(
+                "| {} | {} | {} | {system} | {mimalloc} | {} | {verdict} |",
+                concern.id,
+                row.what,
+                row.against,
+                target(row)
+            ));
+            self.verdicts.push(verdict);
+        }
+    }
+
+    /// Whether everything could be measured.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.verdicts.contains(&Verdict::Failed)
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        self.verdicts.iter().filter(|each| **each == verdict).count()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [system, mimalloc] = Heap::ALL.map(Heap::name);
+        let (scale, rounds) = (self.scale.name(), self.scale.rounds());
+        writeln!(f, "## What leveret costs: {scale} run, {rounds} rounds, {}\n", machine::text())?;
+        writeln!(
+            f,
+            "Median [min–max] of the rounds; ratios are medians of those within each round. \
+             Judged with {system} unless the row says otherwise.\n"
+        )?;
+        write!(f, "| # | what | against ")?;
+        for heap in [system, mimalloc] {
+            write!(f, "| leveret, {heap} | rival, {heap} | ratio, {heap} ")?;
+        }
+        writeln!(f, "| target (stretch) | verdict |\n|{}", "---|".repeat(11))?;
+        for line in &self.lines {
+            writeln!(f, "{line}")?;
+        }
+        write!(
+            f,
+            "\n{} rows: {} met and {} beyond the stretch, {} missed, {} noisy, {} only reported, \
+             {} failed",
+            self.verdicts.len(),
+            self.count(Verdict::Met),
+            self.count(Verdict::Stretch),
+            self.count(Verdict::Missed),
+            self.count(Verdict::Noisy),
+            self.count(Verdict::Reported),
+            self.count(Verdict::Failed),
+        )
+    }
+}
+
+/// Three cells: leveret, its rival, the ratio.
+fn cells(row: &Row, measured: Option<&Measured>) -> String {
+    let Some(Measured { ours, rival, ratio }) = measured else {
+        return "not read | | ".to_owned();
+    };
+    let rival = rival.map(|rival| rival.text(row.unit)).unwrap_or_default();
+    let ratio = ratio.map(|ratio| Ratio(ratio).to_string()).unwrap_or_default();
+    format!("{} | {rival} | {ratio}", ours.text(row.unit))
+}
+
+fn target(row: &Row) -> String {
+    let text = |figure| bound(row, figure);
+    match (row.target, row.stretch) {
+        (None, _) => "—".to_owned(),
+        (Some(target), None) => format!("≤ {}", text(target)),
+        (Some(target), Some(stretch)) => format!("≤ {} ({})", text(target), text(stretch)),
+    }
+}
+
+fn bound(row: &Row, figure: f64) -> String {
+    match (row.rival, row.unit) {
+        (Some(_), _) => Ratio(figure).to_string(),
+        (None, unit @ (Unit::Bytes | Unit::Mebibytes | Unit::Micros | Unit::Nanos)) => {
+            unit.text(figure)
+        }
+    }
+}
