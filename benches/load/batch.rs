@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    stopwatch::timed,
+    stopwatch::worked,
     way::{KEY, drop_message, message, way},
 };
 
@@ -19,7 +19,7 @@ pub(crate) fn leveret() -> impl FnMut(u64) -> Duration {
     let (mut messages, mut deliveries) = (Vec::new(), Vec::new());
     let size = usize::try_from(SIZE).expect("a small number");
     move |count| {
-        timed(|| {
+        worked(|| {
             for _ in 0..count / SIZE {
                 messages.extend((0..SIZE).map(|_| message()));
                 exchange.publish_batch(KEY, &mut messages).expect("there is room");
@@ -42,7 +42,7 @@ pub(crate) fn channel() -> impl FnMut(u64) -> Duration {
 pub(crate) fn channel_of_vectors() -> impl FnMut(u64) -> Duration {
     let (sender, receiver) = crossbeam_channel::unbounded();
     move |count| {
-        timed(|| {
+        worked(|| {
             for _ in 0..count / SIZE {
                 let batch: Vec<_> = (0..SIZE).map(|_| message()).collect();
                 sender.send(batch).expect("the receiver is alive");

@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use leveret::{Broker, Exchange, Message, Queue};
 
-use super::stopwatch::timed;
+use super::stopwatch::{timed, worked};
 
 /// Entities of a broker, half exchanges and half queues.
 const EXCHANGES: usize = 5;
@@ -17,7 +17,7 @@ const THREADS: usize = 2;
 pub(crate) fn one() -> impl FnMut(u64) -> Duration {
     let names = names();
     move |brokers| {
-        timed(|| {
+        worked(|| {
             for _ in 0..brokers {
                 drop(open(&names));
             }

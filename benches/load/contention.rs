@@ -49,10 +49,10 @@ fn publish_all(exchange: &Exchange, queue: &Queue, publishes: u64) -> Vec<Durati
     let consumer = consumer(queue);
     let times = thread::scope(|scope| {
         scope.spawn(|| finish_all(&consumer));
-        let publishers: Vec<_> = (0..PUBLISHERS)
+        let threads: Vec<_> = (0..PUBLISHERS)
             .map(|_| scope.spawn(|| timed_each(publishes / PUBLISHERS, || publish(exchange))))
             .collect();
-        let times = publishers.into_iter().flat_map(|thread| thread.join().expect("no panic"));
+        let times = threads.into_iter().flat_map(|thread| thread.join().expect("no panic"));
         let times = times.collect();
         consumer.cancel();
         times

@@ -46,8 +46,8 @@ pub(crate) fn channel() -> impl FnMut(u64) -> Duration {
             thread::scope(|scope| {
                 for _ in 0..EACH {
                     scope.spawn(|| {
-                        let received = receiver.iter().take_while(|message| !is_end(message));
-                        received.for_each(drop_message);
+                        let messages = receiver.iter().take_while(|message| !is_end(message));
+                        messages.for_each(drop_message);
                     });
                 }
                 thread::scope(|scope| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use leveret::Broker;
 
 use super::{
-    stopwatch::timed,
+    stopwatch::worked,
     way::{consumer, drop_message, finish, message},
 };
 
@@ -21,7 +21,7 @@ pub(crate) fn leveret(copies: u64) -> impl FnMut(u64) -> Duration {
         })
         .collect();
     move |messages| {
-        timed(|| {
+        worked(|| {
             for _ in 0..messages {
                 exchange.publish("", message()).expect("there is room");
                 for consumer in &consumers {
@@ -35,7 +35,7 @@ pub(crate) fn leveret(copies: u64) -> impl FnMut(u64) -> Duration {
 pub(crate) fn channels(copies: u64) -> impl FnMut(u64) -> Duration {
     let channels: Vec<_> = (0..copies).map(|_| crossbeam_channel::unbounded()).collect();
     move |messages| {
-        timed(|| {
+        worked(|| {
             for _ in 0..messages {
                 let message = message();
                 for (sender, _) in &channels {

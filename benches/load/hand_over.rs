@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use super::{
-    stopwatch::timed,
+    stopwatch::worked,
     way::{drop_message, finish, message, publish, way},
 };
 
 pub(crate) fn leveret(burst: u64) -> impl FnMut(u64) -> Duration {
     let (exchange, consumer) = way();
     move |messages| {
-        timed(|| {
+        worked(|| {
             for _ in 0..messages / burst {
                 for _ in 0..burst {
                     publish(&exchange);
@@ -29,7 +29,7 @@ pub(crate) fn leveret(burst: u64) -> impl FnMut(u64) -> Duration {
 pub(crate) fn channel(burst: u64) -> impl FnMut(u64) -> Duration {
     let (sender, receiver) = crossbeam_channel::unbounded();
     move |messages| {
-        timed(|| {
+        worked(|| {
             for _ in 0..messages / burst {
                 for _ in 0..burst {
                     sender.send(message()).expect("the receiver is alive");

@@ -9,7 +9,7 @@ use std::{hint::black_box, time::Duration};
 
 use leveret::{BindingKey, Broker, Message, Value};
 
-use super::{linear::LinearHeaders, stopwatch::timed};
+use super::{linear::LinearHeaders, stopwatch::worked};
 
 /// Different messages, which are published in turn.
 const MESSAGES: usize = 1_024;
@@ -64,7 +64,7 @@ fn messages(bindings: usize) -> Vec<Message> {
 fn in_turn(messages: Vec<Message>, mut act: impl FnMut(&Message)) -> impl FnMut(u64) -> Duration {
     let mut next = 0;
     move |times| {
-        timed(|| {
+        worked(|| {
             for _ in 0..times {
                 act(&messages[next]);
                 next = (next + 1) % messages.len();

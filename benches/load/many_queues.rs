@@ -56,11 +56,10 @@ pub(crate) fn leveret(queues: usize) -> impl FnMut(u64) -> Duration {
                 for poller in &pollers {
                     scope.spawn(|| poller.run(messages / POLLERS as u64, &done));
                 }
-                for published in 0..messages {
+                for (published, name) in (0..messages).zip(names.iter().cycle()) {
                     while published.saturating_sub(done.load(Ordering::Acquire)) >= UNDER_WAY_MAX {
                         thread::yield_now();
                     }
-                    let name = &names[published as usize % BUSY];
                     exchange.publish(name, message()).expect("there is room");
                 }
             });

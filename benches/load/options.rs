@@ -7,7 +7,7 @@ use bytes::Bytes;
 use leveret::{Consumer, Message};
 
 use super::{
-    stopwatch::timed,
+    stopwatch::worked,
     way::{KEY, finish, message, way},
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn with_confirms() -> impl FnMut(u64) -> Duration {
     let (exchange, consumer) = way();
     let publisher = exchange.publisher().open().expect("the broker is open");
     move |messages| {
-        timed(|| {
+        worked(|| {
             for _ in 0..messages {
                 let confirm = publisher.publish(KEY, message()).expect("there is room");
                 black_box(confirm.wait().expect("it is confirmed"));
@@ -47,7 +47,7 @@ pub(crate) fn with_confirms() -> impl FnMut(u64) -> Duration {
 fn each(make: impl Fn() -> Message) -> impl FnMut(u64) -> Duration {
     let (exchange, consumer) = way();
     move |messages| {
-        timed(|| {
+        worked(|| {
             for _ in 0..messages {
                 exchange.publish(KEY, make()).expect("there is room");
                 take(&consumer);

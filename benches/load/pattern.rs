@@ -4,7 +4,7 @@
 const STRIDE: usize = 7_919;
 
 /// Words that dense keys and patterns are made of, and how many a key has.
-const DENSE_WORDS: usize = 6;
+const DENSE_WORDS: u32 = 6;
 const DENSE_KEY_WORDS: usize = 4;
 
 /// Of ten words of a dense pattern so many are stars.
@@ -41,14 +41,13 @@ pub(crate) fn selective_keys(patterns: usize, keys: usize) -> Vec<String> {
         .collect()
 }
 
-/// Patterns of which each key matches one in twenty.
+/// Patterns of which each key matches one in sixteen.
 pub(crate) fn dense(patterns: usize) -> Vec<String> {
     let mut dice = Dice(1);
     (0..patterns)
         .map(|_| {
-            let word = |dice: &mut Dice| match dice.roll(10) < DENSE_STARS {
-                true => "*".to_owned(),
-                false => dense_word(dice),
+            let word = |dice: &mut Dice| {
+                if dice.roll(10) < DENSE_STARS { "*".to_owned() } else { dense_word(dice) }
             };
             sentence((0..DENSE_KEY_WORDS).map(|_| word(&mut dice)))
         })
@@ -62,10 +61,10 @@ pub(crate) fn dense_keys(keys: usize) -> Vec<String> {
 
 /// Patterns with many `#`, which leave it open what each of them stands for.
 pub(crate) fn hashes(patterns: usize) -> Vec<String> {
-    let word = |nth: usize, place: usize| ["a", "b", "c"][(nth / 3_usize.pow(place as u32)) % 3];
+    let word = |number: usize| ["a", "b", "c"][number % 3];
     (0..patterns)
         .map(|nth| {
-            let [first, second, third] = [0, 1, 2].map(|place| word(nth, place));
+            let [first, second, third] = [nth, nth / 3, nth / 9].map(word);
             format!("#.{first}.#.{second}.#.{third}.#")
         })
         .collect()
@@ -79,7 +78,7 @@ pub(crate) fn long_keys(keys: usize) -> Vec<String> {
 }
 
 fn dense_word(dice: &mut Dice) -> String {
-    format!("w{}", dice.roll(DENSE_WORDS as u32))
+    format!("w{}", dice.roll(DENSE_WORDS))
 }
 
 fn sentence(words: impl Iterator<Item = String>) -> String {

@@ -2,9 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use cpu_time::ThreadTime;
+
 /// How long something takes.
 pub(crate) fn timed(act: impl FnOnce()) -> Duration {
     let begun = Instant::now();
+    act();
+    begun.elapsed()
+}
+
+/// How long this thread is at work on something. What other programs take of a shared machine is
+/// not in it, so it is for sides that start no thread and wait for nobody.
+pub(crate) fn worked(act: impl FnOnce()) -> Duration {
+    let begun = ThreadTime::now();
     act();
     begun.elapsed()
 }

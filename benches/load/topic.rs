@@ -15,7 +15,7 @@ use std::{hint::black_box, time::Duration};
 use leveret::{Broker, Exchange, Limits, Message};
 use mqtt_topic_engine::{CacheStrategy, QoS, TopicPath, TopicPatternPath, TopicRouter};
 
-use super::{linear::LinearTopics, stopwatch::timed};
+use super::{linear::LinearTopics, stopwatch::worked};
 
 /// All patterns lead to one exchange, and that leads nowhere.
 pub(crate) fn leveret(
@@ -96,14 +96,12 @@ pub(crate) fn published(
 pub(crate) fn hits(patterns: &[String], keys: &[String]) -> f64 {
     let patterns = LinearTopics::new(patterns);
     let mut matched = Vec::new();
-    let hits: usize = keys
-        .iter()
-        .map(|key| {
-            patterns.find(key, &mut matched);
-            matched.len()
-        })
-        .sum();
-    hits as f64 / keys.len() as f64
+    let hits = keys.iter().map(|key| {
+        patterns.find(key, &mut matched);
+        u32::try_from(matched.len()).expect("fewer patterns than that")
+    });
+    let keys = u32::try_from(keys.len()).expect("fewer keys than that");
+    f64::from(hits.sum::<u32>()) / f64::from(keys)
 }
 
 fn publish(exchange: &Exchange, key: &str) {
@@ -115,7 +113,7 @@ fn publish(exchange: &Exchange, key: &str) {
 fn in_turn(keys: Vec<String>, mut act: impl FnMut(&str)) -> impl FnMut(u64) -> Duration {
     let mut next = 0;
     move |times| {
-        timed(|| {
+        worked(|| {
             for _ in 0..times {
                 act(&keys[next]);
                 next = (next + 1) % keys.len();

@@ -12,7 +12,7 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     ffi::CStr,
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
+    sync::atomic::{AtomicBool, AtomicIsize, AtomicU8, Ordering},
 };
 
 use mimalloc::MiMalloc;
@@ -40,7 +40,7 @@ const MI: u8 = 2;
 static IS_COUNTING: AtomicBool = AtomicBool::new(false);
 
 /// Allocated less freed bytes since counting began; below zero if older blocks were freed.
-static LIVE: AtomicI64 = AtomicI64::new(0);
+static LIVE: AtomicIsize = AtomicIsize::new(0);
 
 /// Counts from now on.
 pub fn count() {
@@ -50,7 +50,7 @@ pub fn count() {
 /// The bytes that were asked for and not freed since counting began. What an allocator adds to
 /// each block is not in it.
 #[must_use]
-pub fn live_bytes() -> i64 {
+pub fn live_bytes() -> isize {
     LIVE.load(Ordering::Relaxed)
 }
 
@@ -140,7 +140,6 @@ fn note(allocated: usize, freed: usize) {
 /// measures nothing.
 #[cold]
 fn count_change(allocated: usize, freed: usize) {
-    // No block is larger than `isize::MAX` bytes.
-    let change = allocated as i64 - freed as i64;
-    LIVE.fetch_add(change, Ordering::Relaxed);
+    // Wrapping around makes a difference of them.
+    LIVE.fetch_add(allocated.wrapping_sub(freed).cast_signed(), Ordering::Relaxed);
 }

@@ -67,7 +67,10 @@ impl fmt::Display for Ratio {
 /// Without the name of the unit.
 fn bare(unit: Unit, figure: f64) -> String {
     let text = unit.text(figure);
-    text.split_once(' ').map_or(text.clone(), |(number, _)| number.to_owned())
+    match text.split_once(' ') {
+        Some((number, _)) => number.to_owned(),
+        None => text,
+    }
 }
 
 /// So many digits that the last still means something.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     concern::Concern,
-    figure::{Ratio, Unit},
+    figure::Ratio,
     heap::Heap,
     machine,
     rounds::Figures,
@@ -62,7 +62,8 @@ impl fmt::Display for Table {
         writeln!(f, "## What leveret costs: {scale} run, {rounds} rounds, {}\n", machine::text())?;
         writeln!(
             f,
-            "Median [min–max] of the rounds; ratios are medians of those within each round. \
+            "Median [min–max] of the rounds; ratios are medians of those within each round. Rows \
+             of one thread count its time on a processor, rows of several the time that passes. \
              Judged with {system} unless the row says otherwise.\n"
         )?;
         write!(f, "| # | what | against ")?;
@@ -102,16 +103,15 @@ fn target(row: &Row) -> String {
     let text = |figure| bound(row, figure);
     match (row.target, row.stretch) {
         (None, _) => "—".to_owned(),
+        (Some(target), None) if target.is_infinite() => "any time".to_owned(),
         (Some(target), None) => format!("≤ {}", text(target)),
         (Some(target), Some(stretch)) => format!("≤ {} ({})", text(target), text(stretch)),
     }
 }
 
 fn bound(row: &Row, figure: f64) -> String {
-    match (row.rival, row.unit) {
-        (Some(_), _) => Ratio(figure).to_string(),
-        (None, unit @ (Unit::Bytes | Unit::Mebibytes | Unit::Micros | Unit::Nanos)) => {
-            unit.text(figure)
-        }
+    match row.rival {
+        Some(_) => Ratio(figure).to_string(),
+        None => row.unit.text(figure),
     }
 }

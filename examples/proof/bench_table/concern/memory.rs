@@ -27,9 +27,9 @@ const MEBIBYTE: f64 = 1_048_576.0;
 
 /// What goes through the drained queue before the last look, and how often.
 const AFTERWARDS: u64 = 1_000;
-const LOOKS: u32 = 5;
+const LOOKS: u32 = 8;
 
-const MOMENT: Duration = Duration::from_millis(50);
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// Queues that have nothing to do.
 const IDLE: usize = 10_000;

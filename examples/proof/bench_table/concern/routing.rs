@@ -5,7 +5,7 @@
 //!   measured. Of leveret the row *whole publish* counts everything that a publish does; the row
 //!   *routing* takes off what the same publish costs through a direct exchange where nothing
 //!   matches, so that like is compared with like. Both are held to the target.
-//! - **P7, dense**: each key matches one pattern in twenty, and each pattern leads to a queue of
+//! - **P7, dense**: each key matches one pattern in sixteen, and each pattern leads to a queue of
 //!   its own. What a publish costs beyond one to as many selective patterns, for each further
 //!   target.
 //! - **P7, many `#`**: 20 patterns like `#.a.#.b.#.a.#` with targets of their own, keys of 24
@@ -107,7 +107,9 @@ fn dense() -> Concern {
                 ),
             ];
             let mut figures = interleave(scale, sides);
-            figures.iter_mut().for_each(|round| round.push(further_hits));
+            for round in &mut figures {
+                round.push(further_hits);
+            }
             figures
         },
         rows: vec![
