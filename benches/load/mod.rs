@@ -3,10 +3,10 @@
 //!
 //! A *side* is leveret or a rival doing the same work. A function sets the side up and returns a
 //! closure that runs so many messages and says how long that took, or how long each round trip
-//! took: as a clock on the wall sees it where threads work together, as the processor counts it where
-//! one works alone. Setting up is never in the time; threads that take part are, since they start
-//! and end for all sides alike. Rivals carry the same [`Message`](leveret::Message), made anew for each
-//! pass unless the module says otherwise: what is compared is the way, not the load.
+//! took: as a clock on the wall sees it where threads work together, as the processor counts it
+//! where one works alone. Setting up is never in the time; threads that take part are, since they
+//! start and end for all sides alike. Rivals carry the same [`Message`](leveret::Message), made
+//! anew for each pass unless the module says otherwise: what is compared is the way, not the load.
 #![allow(dead_code, reason = "each driver runs a part of it")]
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time, in threads")]
 

@@ -4,7 +4,8 @@
 //!   first touches the least memory, the second shows what a queue costs that fills and empties.
 //!   Both are held to the target.
 //! - **P2**: two threads, at most 1 024 messages between them, prefetch 100.
-//! - **P3**, whose rounds are not sliced, since a backlog has to grow: two threads and no bound; then two that publish and two that consume, from one queue.
+//! - **P3**: two threads and no bound; then two that publish and two that consume, from one queue.
+//!   Rounds are not sliced, since a backlog has to grow.
 //! - **P4**: batches of 32 in one thread. A channel is given its messages one by one, 32 under way,
 //!   or as vectors, each of them allocated since it travels.
 //! - **P6**: a copy in each of 10 or 100 queues, acked in each; the time is that for one copy.
