@@ -1,6 +1,7 @@
 //! Rounds in which all sides take turns, so that what slows the machine for a while slows all.
+#![allow(clippy::disallowed_methods, reason = "a quick run ends in real time")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{figure::Spread, load::stopwatch::percentile, scale::Scale};
 
@@ -59,10 +60,16 @@ impl Side {
 /// Runs all sides by turns, forwards and backwards: what one leaves behind in caches and in the
 /// heap meets each other side as often.
 pub(crate) fn interleave(scale: Scale, mut sides: Vec<Side>) -> Figures {
+    let begun = Instant::now();
     for side in &mut sides {
         (side.run)(side.messages.div_ceil(WARM_UP_SHARE));
     }
-    (0..scale.rounds()).map(|round| one_round(round, &mut sides)).collect()
+    let mut figures = Figures::new();
+    while figures.is_empty() || figures.len() < scale.rounds() && begun.elapsed() < scale.time_max()
+    {
+        figures.push(one_round(figures.len(), &mut sides));
+    }
+    figures
 }
 
 fn one_round(round: usize, sides: &mut [Side]) -> Vec<f64> {

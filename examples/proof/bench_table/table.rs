@@ -59,7 +59,11 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [system, mimalloc] = Heap::ALL.map(Heap::name);
         let (scale, rounds) = (self.scale.name(), self.scale.rounds());
-        writeln!(f, "## What leveret costs: {scale} run, {rounds} rounds, {}\n", machine::text())?;
+        writeln!(
+            f,
+            "## What leveret costs: {scale} run, at most {rounds} rounds, {}\n",
+            machine::text()
+        )?;
         writeln!(
             f,
             "Median [min–max] of the rounds; ratios are medians of those within each round. Rows \
