@@ -54,13 +54,12 @@ fn main() -> ExitCode {
 /// Measures what was asked for, and prints it.
 fn compare(ids: &[String], scale: Scale) -> ExitCode {
     let concerns = concern::all(scale);
-    let mut table = Table::new(scale);
+    let mut table = Table::begin(scale);
     for (index, concern) in concerns.iter().enumerate().filter(|(_, each)| is_wanted(each, ids)) {
         let figures = Heap::ALL.map(|heap| child::spawn(index, scale, heap));
         table.add(concern, &figures);
     }
-    println!("{table}");
-    if table.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if table.end() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Without a choice, everything is.

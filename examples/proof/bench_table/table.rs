@@ -1,6 +1,4 @@
-//! The table, in Markdown.
-
-use std::fmt;
+//! The table, in Markdown. It is printed as it grows, since a full run takes minutes.
 
 use crate::{
     concern::Concern,
@@ -13,19 +11,34 @@ use crate::{
     verdict::{Measured, Verdict},
 };
 
-/// The table, line by line.
+/// What has been printed so far.
 pub(crate) struct Table {
-    scale: Scale,
-    lines: Vec<String>,
     verdicts: Vec<Verdict>,
 }
 
 impl Table {
-    pub(crate) fn new(scale: Scale) -> Self {
-        Self { scale, lines: Vec::new(), verdicts: Vec::new() }
+    /// Prints the heading.
+    pub(crate) fn begin(scale: Scale) -> Self {
+        let [system, mimalloc] = Heap::ALL.map(Heap::name);
+        let (scale, rounds) = (scale.name(), scale.rounds());
+        println!(
+            "## What leveret costs: {scale} run, at most {rounds} rounds, {}\n",
+            machine::text()
+        );
+        println!(
+            "Median [min–max] of the rounds; ratios are medians of those within each round. Rows \
+             of one thread count its time on a processor, rows of several the time that passes. \
+             Judged with {system} unless the row says otherwise.\n"
+        );
+        print!("| # | what | against ");
+        for heap in [system, mimalloc] {
+            print!("| leveret, {heap} | rival, {heap} | ratio, {heap} ");
+        }
+        println!("| target (stretch) | verdict |\n|{}", "---|".repeat(11));
+        Self { verdicts: Vec::new() }
     }
 
-    /// Adds the rows of a concern, with what each allocator's child gave.
+    /// Prints the rows of a concern, with what each allocator's child gave.
     pub(crate) fn add(&mut self, concern: &Concern, figures: &[Option<Figures>; 2]) {
         for row in &concern.rows {
             let measured: [_; 2] =
@@ -34,52 +47,20 @@ impl Table {
             let judged = judged.and_then(|index| measured[index].as_ref());
             let verdict = judged.map_or(Verdict::Failed, |measured| measured.verdict(row));
             let [system, mimalloc] = measured.map(|measured| cells(row, measured.as_ref()));
-            self.lines.push(format!(
+            println!(
                 "| {} | {} | {} | {system} | {mimalloc} | {} | {verdict} |",
                 concern.id,
                 row.what,
                 row.against,
                 target(row)
-            ));
+            );
             self.verdicts.push(verdict);
         }
     }
 
-    /// Whether everything could be measured.
-    pub(crate) fn is_whole(&self) -> bool {
-        !self.verdicts.contains(&Verdict::Failed)
-    }
-
-    fn count(&self, verdict: Verdict) -> usize {
-        self.verdicts.iter().filter(|each| **each == verdict).count()
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [system, mimalloc] = Heap::ALL.map(Heap::name);
-        let (scale, rounds) = (self.scale.name(), self.scale.rounds());
-        writeln!(
-            f,
-            "## What leveret costs: {scale} run, at most {rounds} rounds, {}\n",
-            machine::text()
-        )?;
-        writeln!(
-            f,
-            "Median [min–max] of the rounds; ratios are medians of those within each round. Rows \
-             of one thread count its time on a processor, rows of several the time that passes. \
-             Judged with {system} unless the row says otherwise.\n"
-        )?;
-        write!(f, "| # | what | against ")?;
-        for heap in [system, mimalloc] {
-            write!(f, "| leveret, {heap} | rival, {heap} | ratio, {heap} ")?;
-        }
-        writeln!(f, "| target (stretch) | verdict |\n|{}", "---|".repeat(11))?;
-        for line in &self.lines {
-            writeln!(f, "{line}")?;
-        }
-        write!(
-            f,
+    /// Prints how many targets were met, and says whether everything could be measured.
+    pub(crate) fn end(self) -> bool {
+        println!(
             "\n{} rows: {} met and {} beyond the stretch, {} missed, {} noisy, {} only reported, \
              {} failed",
             self.verdicts.len(),
@@ -89,7 +70,12 @@ impl fmt::Display for Table {
             self.count(Verdict::Noisy),
             self.count(Verdict::Reported),
             self.count(Verdict::Failed),
-        )
+        );
+        self.count(Verdict::Failed) == 0
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        self.verdicts.iter().filter(|each| **each == verdict).count()
     }
 }
 
