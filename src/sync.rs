@@ -16,6 +16,13 @@ use parking_lot as imp;
 #[cfg(loom)]
 use self::modelled as imp;
 
+/// What a thread keeps to itself. Under loom threads are not the host's, and nothing of one run of
+/// a model may be left for the next.
+#[cfg(loom)]
+pub(crate) use loom::thread_local;
+#[cfg(not(loom))]
+pub(crate) use std::thread_local;
+
 /// The atomics by which threads tell each other something: models have to see them. Counters that
 /// order nothing are `std`'s everywhere.
 pub(crate) mod atomic {
@@ -171,13 +178,8 @@ impl fmt::Debug for Condvar {
 #[cfg(debug_assertions)]
 mod held {
     use std::cell::RefCell;
-    #[cfg(not(loom))]
-    use std::thread_local;
 
-    #[cfg(loom)]
-    use loom::thread_local;
-
-    use super::Rank;
+    use super::{Rank, thread_local};
 
     thread_local! {
         static HELD: RefCell<Vec<Rank>> = RefCell::default();

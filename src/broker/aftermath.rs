@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     cell::QueueCell,
-    few::Few,
     outlet::{Outlet, Wake},
     shield::shielded,
 };
@@ -15,14 +14,23 @@ use crate::engine::queue::{Held, Outward, Remains};
 #[derive(Debug, Default)]
 #[must_use = "somebody may have to be woken"]
 pub(crate) struct Aftermath {
-    pub(super) wakes: Few<Wake>,
-    pub(super) outward: Vec<Outward>,
-    /// Messages that are dropped.
-    pub(super) freed: Few<Held>,
+    wake: Option<Wake>,
+    /// A message that is dropped.
+    freed: Option<Held>,
+    /// Invariant: there is nothing of a kind in here while there is none above.
+    more: Option<Box<More>>,
     /// Whether bytes were given back that a publisher may wait for.
     pub(super) made_room: bool,
     /// Whether the queue was changed, rather than only looked at.
     pub(super) has_changed: bool,
+}
+
+/// What is seldom left, in the order in which it came.
+#[derive(Debug, Default)]
+struct More {
+    wakes: Vec<Wake>,
+    freed: Vec<Held>,
+    outward: Vec<Outward>,
 }
 
 /// A queue that has just ended. It has to be finished once no lock is held.
@@ -37,16 +45,62 @@ impl Aftermath {
         self.has_changed
     }
 
+    pub(super) fn wake(&mut self, wake: Wake) {
+        if self.wake.is_none() {
+            self.wake = Some(wake);
+        } else {
+            self.more().wakes.push(wake);
+        }
+    }
+
+    /// Empties the list of messages that are to be dropped.
+    pub(super) fn free(&mut self, freed: &mut Vec<Held>) {
+        if self.freed.is_none() {
+            self.freed = freed.pop();
+        }
+        if !freed.is_empty() {
+            self.more().freed.append(freed);
+        }
+    }
+
+    /// Empties the list of what concerns others than the queue.
+    pub(super) fn add(&mut self, outward: &mut Vec<Outward>) {
+        if !outward.is_empty() {
+            self.more().outward.append(outward);
+        }
+    }
+
     /// Does it. Runs other people's code, so no lock may be held.
     #[inline]
     pub(crate) fn run(self, cell: &Arc<QueueCell>) {
-        if self.made_room {
+        let Self { wake, freed, more, made_room, has_changed } = self;
+        if made_room {
             cell.context().room.made();
         }
-        if self.has_changed {
+        if has_changed {
             cell.context().progress.made();
         }
-        self.wakes.for_each(Wake::wake);
+        if let Some(wake) = wake {
+            wake.wake();
+        }
+        if let Some(more) = more {
+            more.run(cell);
+        }
+        if let Some(freed) = freed {
+            drop_message(freed);
+        }
+    }
+
+    #[cold]
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+}
+
+impl More {
+    #[cold]
+    fn run(self, cell: &Arc<QueueCell>) {
+        self.wakes.into_iter().for_each(Wake::wake);
         for outward in self.outward {
             match outward {
                 Outward::Abandoned => {
@@ -56,7 +110,7 @@ impl Aftermath {
                 }
             }
         }
-        self.freed.for_each(drop_message);
+        self.freed.into_iter().for_each(drop_message);
     }
 }
 

@@ -15,9 +15,8 @@ use super::{
     budget::Allowance,
     consumer::EndReason,
     context::Context,
-    few::Few,
     mailbox::Tray,
-    outlet::{Delivered, Outlet, Wake},
+    outlet::{Delivered, Outlet},
     timers::Deadline,
     vhost_state::VhostState,
 };
@@ -316,6 +315,12 @@ impl QueueCell {
         Locked(state)
     }
 
+    /// The queue in its lock, perhaps not told of all acks: for what they have no say in.
+    #[inline]
+    pub(crate) fn untold(&self) -> Locked<'_> {
+        Locked(self.state.lock())
+    }
+
     /// Notes that somebody waits at a tray, so that acks are told at once. Says whether some have
     /// come since the queue was told.
     #[must_use = "acks that have come meanwhile have to be told"]
@@ -356,13 +361,11 @@ impl QueueCell {
         after.has_changed = true;
         let CellState { core, effects, allowance, scheduled, .. } = state;
         if !effects.hand_overs.is_empty() {
-            self.hand_over(core, effects, &mut after.wakes);
+            self.hand_over(core, effects, after);
         }
-        if !effects.outward.is_empty() {
-            after.outward.append(&mut effects.outward);
-        }
+        after.add(&mut effects.outward);
         if !effects.freed.is_empty() {
-            after.freed.append(&mut effects.freed);
+            after.free(&mut effects.freed);
             effects.freed.shrink_to(KEPT_EFFECTS);
         }
         after.made_room |= allowance.cover(core.bytes(), &self.context.budget);
@@ -379,27 +382,27 @@ impl QueueCell {
         self: &Arc<Self>,
         core: &mut QueueCore<Outlet>,
         effects: &mut Effects,
-        wakes: &mut Few<Wake>,
+        after: &mut Aftermath,
     ) {
-        let mut displaced = Vec::new();
         // Turned around, because taking from the end is cheaper than a drain.
         effects.hand_overs.reverse();
         while let Some(hand_over) = effects.hand_overs.pop() {
             let outlet = core.credit(hand_over.consumer).expect("it was handed over just now");
-            let Delivered { wake, displaced: lost } = outlet.deliver(hand_over, self);
+            let Delivered { wake, displaced } = outlet.deliver(hand_over, self);
             if let Some(wake) = wake {
-                wakes.push(wake);
+                after.wake(wake);
                 // Tasks that are woken do not wait any more.
                 if let Some(tray) = outlet.tray() {
                     self.relax(tray);
                 }
             }
-            displaced.extend(lost.map(|parcel| (parcel.key, parcel.message.held)));
+            if let Some(lost) = displaced {
+                // Only consumers without a prefetch lag, so this makes room for nothing.
+                core.give_back([lost.into_parts()], Settlement::Drop, effects);
+            }
         }
-        effects.hand_overs.shrink_to(KEPT_EFFECTS);
-        if !displaced.is_empty() {
-            // Only consumers without a prefetch lag, so this makes room for nothing.
-            core.give_back(displaced, Settlement::Drop, effects);
+        if effects.hand_overs.capacity() > KEPT_EFFECTS {
+            effects.hand_overs.shrink_to(KEPT_EFFECTS);
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use smallvec::SmallVec;
-
 use super::{
     binding::{Binding, BindingKey, Destination},
     bounds,
@@ -406,7 +404,7 @@ impl Exchange {
     }
 
     /// What both handles of a binding stand for.
-    fn ends(&self, other: &Destination) -> SmallVec<[Target; 2]> {
+    fn ends(&self, other: &Destination) -> Vec<Target> {
         self.source.target().into_iter().chain(other.target()).collect()
     }
 

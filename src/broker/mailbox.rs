@@ -127,7 +127,7 @@ impl Mailbox {
 }
 
 impl Parcel {
-    fn into_parts(self) -> (UnackedKey, Held) {
+    pub(crate) fn into_parts(self) -> (UnackedKey, Held) {
         (self.key, self.message.held)
     }
 }

@@ -29,7 +29,7 @@ struct Run {
 impl Plan {
     /// Begins a run of messages that go where was found.
     pub(crate) fn start_run(&mut self, found: &mut Found, goes_on: bool) {
-        let queues = found.queues.drain(..).collect();
+        let queues = found.queues.clone();
         self.runs.push(Run { messages: 0, queues, replies: found.take_replies() });
         self.goes_on = goes_on;
     }

@@ -10,6 +10,7 @@ use super::{
     bounds,
     cell::QueueCell,
     exchange_cell::{ExchangeCell, Target},
+    memo::{self, Memo, Place, Stamped},
     publish_error::{PublishError, PublishReason},
     reply::{self, Replies},
     vhost_state::VhostState,
@@ -18,6 +19,7 @@ use crate::{
     Denial, Entity, Error, ErrorKind, Message, Name, Table,
     engine::{queue::Held, routing::Routes},
     message::Envelope,
+    sync::thread_local,
 };
 
 /// Where a message is published to.
@@ -38,6 +40,10 @@ pub(crate) struct Found {
     routes: Routes<Target>,
     /// What routing has reached and not looked at. Empty between messages.
     reached: Vec<Target>,
+    memo: Memo,
+    /// Where the queues are remembered afterwards, and in which state of the topology they were
+    /// found. Invariant: while it is there, nobody takes them out.
+    kept: Option<(Place, Stamped)>,
 }
 
 /// A message that has been checked, with all the keys it is routed by.
@@ -61,6 +67,19 @@ impl Source {
         match self {
             Self::Default => None,
             Self::Exchange(exchange) => Some(Target::Exchange(Arc::clone(exchange))),
+        }
+    }
+
+    /// Whether a key is the address of a reply here.
+    fn is_reply(&self, key: &str) -> bool {
+        matches!(self, Self::Default) && reply::is_address(key)
+    }
+
+    /// What distinguishes it from other exchanges; the default one has nothing.
+    fn slot(&self) -> Option<usize> {
+        match self {
+            Self::Default => None,
+            Self::Exchange(exchange) => Some(exchange.slot()),
         }
     }
 
@@ -133,6 +152,8 @@ impl Found {
             replies: Replies::default(),
             routes: Routes::new(),
             reached: Vec::new(),
+            memo: Memo::default(),
+            kept: None,
         }
     }
 
@@ -142,12 +163,10 @@ impl Found {
         if !self.replies.is_empty() {
             self.take_replies().deliver(&held);
         }
+        let Some((last, others)) = self.queues.split_last() else { return 0 };
         let mut queues = 0;
-        let Some(last) = self.queues.pop() else { return 0 };
-        if !self.queues.is_empty() {
-            for cell in self.queues.drain(..) {
-                queues += u32::from(cell.enqueue(held.clone()).is_ok());
-            }
+        for cell in others {
+            queues += u32::from(cell.enqueue(held.clone()).is_ok());
         }
         queues + u32::from(last.enqueue(held).is_ok())
     }
@@ -169,7 +188,11 @@ impl Found {
 
     /// Forgets all targets, for the next message.
     pub(crate) fn clear(&mut self) {
-        self.queues.clear();
+        if let Some((place, at)) = self.kept.take() {
+            self.memo.keep(place, at, &mut self.queues);
+        } else {
+            self.queues.clear();
+        }
         self.replies.clear();
         self.routes.clear();
     }
@@ -197,6 +220,15 @@ impl VhostState {
         headers: Option<&Table>,
         found: &mut Found,
     ) -> Result<(), Error> {
+        if further_keys.is_empty() && headers.is_none() && !source.is_reply(key) {
+            let at = self.stamp.read();
+            let from = memo::From { at, exchange: source.slot(), key };
+            let (is_known, place) = found.memo.take(from, &mut found.queues);
+            found.kept = Some((place, at));
+            if is_known {
+                return Ok(());
+            }
+        }
         let keys = std::iter::once(key).chain(further_keys.iter().map(Name::as_str));
         match source {
             Source::Default => self.route_by_queue_name(keys, found),
@@ -282,7 +314,7 @@ impl VhostState {
 
 thread_local! {
     /// Taken out while in use: the destructor of a body may publish in the middle of a publish.
-    static KEPT: Cell<Option<Box<Found>>> = const { Cell::new(None) };
+    static KEPT: Cell<Option<Box<Found>>> = Cell::default();
 }
 
 /// Runs something with memory to route in.

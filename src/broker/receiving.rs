@@ -88,7 +88,7 @@ impl ConsumerCore {
         let mut has_acks = false;
         let received = {
             let mut taken = self.mailbox.taken();
-            if let Some(parcel) = taken.next() {
+            if let Some(parcel) = taken.next().or_else(|| self.take_handed(&mut taken)) {
                 return Poll::Ready(Ok(parcel));
             }
             self.cell.with_aftermath(&mut after, |core, effects| {
@@ -139,7 +139,25 @@ impl ConsumerCore {
     }
 
     /// Takes the next message out of the tray, and what is behind it into the empty mailbox.
+    #[inline]
     fn fetch(&self, taken: &mut Taken, after: &mut Aftermath) -> Result<Parcel, TryRecvError> {
+        match self.take_handed(taken) {
+            Some(parcel) => Ok(parcel),
+            None => self.fetch_told(taken, after),
+        }
+    }
+
+    /// Takes what was handed over already, in which acks have no say: the queue need not be told.
+    #[inline]
+    fn take_handed(&self, taken: &mut Taken) -> Option<Parcel> {
+        match self.receipt {
+            Receipt::Acks => None,
+            Receipt::Hands => self.cell.untold().tray(self.id())?.take(taken),
+        }
+    }
+
+    /// Takes what there is once the queue has been told of all acks.
+    fn fetch_told(&self, taken: &mut Taken, after: &mut Aftermath) -> Result<Parcel, TryRecvError> {
         self.cell.with_aftermath(after, |core, effects| {
             let tray =
                 tray_of(core, self.id()).ok_or_else(|| TryRecvError::Ended(self.reason()))?;

@@ -115,7 +115,7 @@ impl Transaction {
             let Some(room) = ByteRoom::draw(&self.vhost.state().context, bytes) else {
                 return Err(checked.refuse(PublishReason::NO_MEMORY));
             };
-            let queues: Vec<_> = found.queues.drain(..).collect();
+            let queues = found.queues.clone();
             let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
             let to = (exchange.source_name(), Name::from(key));
             let replies = found.take_replies();

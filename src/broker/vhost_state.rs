@@ -10,10 +10,12 @@ use std::sync::Arc;
 use super::{
     bounds,
     cell::QueueCell,
+    changing::Changing,
     consumer::EndReason,
     context::{Context, Phase},
     directory::Directory,
     exchange_cell::{ExchangeCell, Target},
+    memo::Stamp,
     refusal,
     reply::ReplySlot,
     shield::shielded,
@@ -27,7 +29,7 @@ use crate::{
         topology::{BindingSpec, Change, Declared, Topology, TopologyError},
     },
     sync::{
-        Mutex, MutexGuard, Rank,
+        Mutex, Rank,
         atomic::{AtomicBool, Ordering},
     },
     time::Moment,
@@ -42,6 +44,8 @@ pub(crate) struct VhostState {
     pub(crate) name: Name,
     pub(crate) context: Arc<Context>,
     topology: Mutex<Topology>,
+    /// Of what routing finds: see [`memo`](super::memo).
+    pub(crate) stamp: Stamp,
     queues: Directory<QueueCell>,
     exchanges: Directory<ExchangeCell>,
     /// Who waits for direct replies, by the name that was made up for it.
@@ -78,6 +82,7 @@ impl VhostState {
             name,
             context,
             topology: Mutex::new(Rank::Topology, Topology::new()),
+            stamp: Stamp::new(),
             queues: Directory::new(),
             exchanges: Directory::new(),
             replies: Directory::new(),
@@ -125,7 +130,7 @@ impl VhostState {
         let of = Endpoint::Exchange(Name::from(name));
         self.check_arguments(&declaration.arguments, Entity::Exchange, &of)?;
         let name = without_line_breaks(bounds::name(Entity::Exchange, name)?);
-        let mut topology = self.topology.lock();
+        let mut topology = self.change();
         self.check_open()?;
         let is_new = topology.exchange(&name).is_none();
         let exchanges = topology.exchanges().len();
@@ -160,7 +165,7 @@ impl VhostState {
         let of = Endpoint::Queue(Name::from(name));
         self.check_arguments(&declaration.arguments, Entity::Queue, &of)?;
         let name = without_line_breaks(bounds::name(Entity::Queue, name)?);
-        let mut topology = self.topology.lock();
+        let mut topology = self.change();
         self.check_open()?;
         let is_new = topology.queue(&name).is_none();
         let queues = topology.queues().len();
@@ -212,7 +217,7 @@ impl VhostState {
             .map_err(|error| self.error(error))?;
         let mut changes = Vec::new();
         let ended = {
-            let mut topology = self.topology.lock();
+            let mut topology = self.change();
             if let Some(gone) = ends.iter().find(|end| !self.has(end)) {
                 return Err(self.error(TopologyError::NotFound(gone.endpoint())));
             }
@@ -241,7 +246,7 @@ impl VhostState {
             .map_err(|error| self.error(error))?;
         let mut changes = Vec::new();
         let ended = {
-            let mut topology = self.topology.lock();
+            let mut topology = self.change();
             if !ends.iter().all(|end| self.has(end)) {
                 return Ok(());
             }
@@ -255,7 +260,7 @@ impl VhostState {
     /// Deletes an exchange with its bindings; no error if there is none.
     pub(crate) fn delete_exchange(&self, name: &str, condition: IfUnused) -> Result<()> {
         let name = without_line_breaks(Name::from(name));
-        self.end_exchange(self.topology.lock(), &name, condition)
+        self.end_exchange(self.change(), &name, condition)
     }
 
     /// Deletes this very exchange, not another one that has got its name meanwhile.
@@ -264,7 +269,7 @@ impl VhostState {
         cell: &Arc<ExchangeCell>,
         condition: IfUnused,
     ) -> Result<()> {
-        let topology = self.topology.lock();
+        let topology = self.change();
         match self.exchanges.find(&cell.name) {
             Some(found) if Arc::ptr_eq(&found, cell) => {
                 self.end_exchange(topology, &cell.name, condition)
@@ -282,7 +287,7 @@ impl VhostState {
         conditions: DeleteConditions,
     ) -> Result<u64> {
         let name = without_line_breaks(Name::from(name));
-        let topology = self.topology.lock();
+        let topology = self.change();
         let Some(cell) = self.queues.find(&name) else { return Ok(0) };
         if !cell.definition.is_open_to(actor) {
             return Err(self.locked(&cell.name));
@@ -296,7 +301,7 @@ impl VhostState {
         cell: &Arc<QueueCell>,
         conditions: DeleteConditions,
     ) -> Result<u64> {
-        let topology = self.topology.lock();
+        let topology = self.change();
         match self.queues.find(&cell.name) {
             Some(found) if Arc::ptr_eq(&found, cell) => {
                 self.end_queue(topology, cell, conditions, EndReason::QueueDeleted)
@@ -347,7 +352,7 @@ impl VhostState {
         let mut messages = 0;
         for cell in self.queues.all() {
             let snapshot = cell.snapshot();
-            let topology = self.topology.lock();
+            let topology = self.change();
             // A message whose destructor panics keeps no other queue from its end.
             let ended =
                 shielded(|| self.end_queue(topology, &cell, DeleteConditions::default(), reason));
@@ -453,7 +458,7 @@ impl VhostState {
     /// Takes an exchange out of the topology and ends it; `topology` is the held lock.
     fn end_exchange(
         &self,
-        mut topology: MutexGuard<'_, Topology>,
+        mut topology: Changing<'_>,
         name: &Name,
         condition: IfUnused,
     ) -> Result<()> {
@@ -472,7 +477,7 @@ impl VhostState {
     /// Ends a queue and takes it out of the topology; `topology` is the held lock.
     fn end_queue(
         &self,
-        mut topology: MutexGuard<'_, Topology>,
+        mut topology: Changing<'_>,
         cell: &Arc<QueueCell>,
         conditions: DeleteConditions,
         reason: EndReason,
@@ -502,6 +507,10 @@ impl VhostState {
             DeleteRefused::NotEmpty => ErrorKind::NotEmpty { queue: name },
         };
         Error::new(kind, &self.name)
+    }
+
+    fn change(&self) -> Changing<'_> {
+        Changing::new(self.topology.lock(), &self.stamp)
     }
 
     /// Carries changes of the topology over to what publishers look at. Called under its lock.

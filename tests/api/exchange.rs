@@ -330,3 +330,81 @@ fn copies_go_to_the_keys_in_cc_and_bcc() -> Result<()> {
     }
     Ok(())
 }
+
+/// Threads remember where messages went. Whatever changes has to count for the very next one.
+#[test]
+fn each_change_counts_for_the_next_publish() -> Result<()> {
+    let broker = Broker::new();
+    let front = broker.declare_exchange("front").declare()?;
+    let reached =
+        |exchange: &Exchange| exchange.publish("k", Message::new("x")).map(|to| to.queues);
+    assert_eq!(reached(&front)?, 0);
+    let queue = broker.declare_queue("q").declare()?;
+    let binding = front.bind(&queue, "k")?;
+    assert_eq!((reached(&front)?, reached(&front)?), (1, 1));
+    binding.unbind()?;
+    assert_eq!(reached(&front)?, 0);
+    let back = broker.declare_exchange("back").fanout().declare()?;
+    front.bind(&back, "k")?;
+    assert_eq!(reached(&front)?, 0);
+    back.bind(&queue, "")?;
+    assert_eq!(reached(&front)?, 1, "a binding further on");
+    queue.delete()?;
+    assert_eq!(reached(&front)?, 0);
+    back.bind(&broker.declare_queue("q").declare()?, "")?;
+    assert_eq!(reached(&front)?, 1);
+    back.delete()?;
+    assert_eq!(reached(&front)?, 0);
+    front.delete()?;
+    assert!(reached(&front).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_queue_is_found_by_its_name_from_its_declaration_on() -> Result<()> {
+    let broker = Broker::new();
+    let default = broker.default_exchange();
+    let reached = || default.publish("q", Message::new("x")).map(|to| to.queues);
+    for _ in 0..3 {
+        assert_eq!(reached()?, 0);
+        let queue = broker.declare_queue("q").declare()?;
+        assert_eq!((reached()?, reached()?), (1, 1));
+        assert_eq!(queue.delete()?, 2);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_alternate_exchange_takes_part_from_its_declaration_on() -> Result<()> {
+    let broker = Broker::new();
+    let queue = broker.declare_queue("q").declare()?;
+    let front =
+        broker.declare_exchange("front").argument("alternate-exchange", "back").declare()?;
+    let reached = || front.publish("k", Message::new("x")).map(|to| to.queues);
+    assert_eq!(reached()?, 0);
+    let back = broker.declare_exchange("back").fanout().declare()?;
+    back.bind(&queue, "")?;
+    assert_eq!(reached()?, 1);
+    back.delete()?;
+    assert_eq!(reached()?, 0);
+    Ok(())
+}
+
+#[test]
+fn brokers_with_the_same_names_do_not_share_routes() -> Result<()> {
+    let make = |count: usize| {
+        let broker = Broker::new();
+        let exchange = broker.declare_exchange("e").fanout().declare()?;
+        for number in 0..count {
+            exchange.bind(&broker.declare_queue(&format!("q{number}")).declare()?, "")?;
+        }
+        Ok::<_, leveret::Error>(exchange)
+    };
+    let exchanges = [make(0)?, make(1)?, make(2)?];
+    for _ in 0..3 {
+        for (count, exchange) in (0..).zip(&exchanges) {
+            assert_eq!(exchange.publish("", Message::new("x"))?.queues, count);
+        }
+    }
+    Ok(())
+}

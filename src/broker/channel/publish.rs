@@ -82,6 +82,7 @@ impl Channel {
                     let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
                     found.queues.extend(cells);
                     self.enqueue(&held, mandatory, found);
+                    found.clear();
                     drop(room);
                 }
             });
@@ -242,7 +243,7 @@ impl Channel {
             let error = self.no_room(PublishReason::NO_MEMORY, is_there_again);
             return Err((error, checked.message));
         };
-        let queues = found.queues.drain(..).map(|cell| cell.name.clone()).collect();
+        let queues = found.queues.iter().map(|cell| cell.name.clone()).collect();
         let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
         let publish = TxPublish { held: held.clone(), queues, mandatory, room };
         let late = self.state.with_mode(|mode| match mode {

@@ -262,7 +262,7 @@ impl<C: Credit> Consumers<C> {
     /// the turn.
     pub(crate) fn next(&mut self) -> Option<Turn> {
         for level in &mut self.round {
-            while let Some(slot) = level.turns.pop_front() {
+            while let Some(&slot) = level.turns.front() {
                 let consumer = self
                     .slots
                     .get_mut(slot as usize)
@@ -271,7 +271,9 @@ impl<C: Credit> Consumers<C> {
                 if !consumer.has_room() {
                     consumer.standing = Standing::Full;
                 } else if consumer.credit.try_take(mode) {
-                    level.turns.push_back(slot);
+                    if level.turns.len() > 1 {
+                        level.turns.rotate_left(1);
+                    }
                     if mode == AckMode::Manual {
                         consumer.unacked += 1;
                         self.full += usize::from(!consumer.has_room());
@@ -283,6 +285,7 @@ impl<C: Credit> Consumers<C> {
                     consumer.standing = Standing::NoCredit(self.parkings);
                     self.parkings += 1;
                 }
+                level.turns.pop_front();
             }
         }
         None
