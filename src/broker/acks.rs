@@ -6,12 +6,13 @@
 //! first, in the order in which they were made; and nothing is put off while somebody waits for
 //! what an ack may lead to.
 
+use std::sync::{Arc, Weak};
+
 use super::{cell::QueueCell, context::Context};
 use crate::{
     engine::queue::UnackedKey,
     sync::{Mutex, Rank},
 };
-use std::sync::{Arc, Weak};
 
 /// So many acks are told at the latest.
 const ACKS_MAX: usize = 64;
@@ -30,11 +31,12 @@ struct State {
     bytes: u64,
     /// How many consumers have somebody waiting, for whom an ack may let a message through.
     urgent: usize,
-    /// Whether the queue is among those that [`Backlog`] knows.
+    /// Whether the queue is among those that [`Backlog`] knows. Never taken back.
     is_listed: bool,
 }
 
-/// The queues of a broker that may have acks which they have not been told.
+/// The queues of a broker whose acks were ever put off, and which may have some that they have not
+/// been told.
 #[derive(Debug)]
 pub(crate) struct Backlog(Mutex<Vec<Weak<QueueCell>>>);
 
@@ -81,10 +83,6 @@ impl Acks {
     pub(crate) fn end_urgency(&self) {
         self.0.lock().urgent -= 1;
     }
-
-    fn unlist(&self) {
-        self.0.lock().is_listed = false;
-    }
 }
 
 impl Backlog {
@@ -93,12 +91,12 @@ impl Backlog {
     }
 
     /// Has all queues told. No lock may be held.
+    ///
+    /// Each is locked, also one whose acks somebody else is telling it just now: they were made
+    /// before, so they have to count for whoever asks.
     pub(crate) fn tell(&self) {
-        let listed = std::mem::take(&mut *self.0.lock());
-        for cell in listed.iter().filter_map(Weak::upgrade) {
-            cell.acks.unlist();
-            cell.tell_acks();
-        }
+        let listed: Vec<_> = self.0.lock().iter().filter_map(Weak::upgrade).collect();
+        listed.iter().for_each(QueueCell::tell_acks);
     }
 
     fn add(&self, cell: &Arc<QueueCell>) {
