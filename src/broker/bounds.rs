@@ -62,7 +62,7 @@ fn check_table(table: &Table, limits: &Limits) -> Result<Option<Name>> {
 /// Checks what `RabbitMQ` checks of a message, in its order, and its size.
 pub(crate) fn check_message(message: &Message, limits: &Limits, user: &str) -> Result<()> {
     check_limit("message_bytes", limits.message_bytes, message.body().len() as u64)?;
-    if message.properties().is_none() {
+    if message.is_plain() {
         return Ok(());
     }
     if let Some(headers) = message.headers()

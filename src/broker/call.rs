@@ -146,15 +146,16 @@ impl PendingReply {
         };
         let request = request.with_reply_to(&*pending.address);
         publish::with_found(|found| {
-            let checked = exchange.route(key, request, found)?;
-            if found.queues.is_empty() {
+            exchange.route(key, &request, found)?;
+            if found.queues().is_empty() {
                 return Err(CallError::Unroutable);
             }
-            if found.queues.iter().all(|queue| queue.consumer_count() == 0) {
+            if found.queues().iter().all(|queue| queue.consumer_count() == 0) {
                 return Err(CallError::NoResponder);
             }
-            exchange.enqueue(key, checked, found)?;
-            Ok(())
+            exchange.check_room(key, &request, found)?;
+            exchange.enqueue(key, request, found);
+            Ok::<_, CallError>(())
         })?;
         Ok(pending)
     }
@@ -210,7 +211,7 @@ impl fmt::Debug for PendingReply {
 
 fn message(outcome: Result<Held, Ended>) -> Result<Message, CallError> {
     match outcome {
-        Ok(Held::Resident(envelope)) => Ok(envelope.message.clone()),
+        Ok(Held::Resident(message)) => Ok(message),
         Err(Ended) => Err(CallError::Closed),
     }
 }

@@ -7,7 +7,7 @@ use super::{
     cell::QueueCell,
     consumer::ConsumerCore,
     context::Phase,
-    publish::{self, Checked, Source},
+    publish::{self, Found, Source},
     publish_error::{PublishError, PublishReason},
     reply,
     vhost_state::VhostState,
@@ -15,7 +15,6 @@ use super::{
 use crate::{
     Entity, Error, ErrorKind, Message, Name, Result,
     engine::queue::{Handed, Held, Settlement, UnackedKey},
-    message::Envelope,
 };
 
 /// A message in one's hands, readable like the [`Message`] it holds.
@@ -122,19 +121,20 @@ impl Delivery {
 
     /// The message.
     pub fn message(&self) -> &Message {
-        &self.envelope().message
+        let Held::Resident(message) = &self.0.message.held;
+        message
     }
 
     /// The exchange that it was published to; empty for the default one.
     #[must_use]
     pub fn exchange(&self) -> &str {
-        &self.envelope().exchange
+        self.message().exchange()
     }
 
     /// The key that it was published with.
     #[must_use]
     pub fn routing_key(&self) -> &str {
-        &self.envelope().routing_key
+        self.message().routing_key()
     }
 
     /// Whether it was handed out before, so that somebody may have seen it.
@@ -282,20 +282,11 @@ impl Delivery {
             Some(id) if reply.correlation_id().is_none() => reply.with_correlation_id(id),
             Some(_) | None => reply,
         };
-        let checked = Checked::new(reply, &vhost, bounds::DEFAULT_USER)
-            .map_err(|(error, reply)| PublishError::new(error, reply))?;
         publish::with_found(|found| {
-            if let Err(error) = vhost.route(&Source::Default, to, &checked, found) {
-                return Err(checked.refuse(error));
+            if let Err(reason) = find_requester(&vhost, to, &reply, found) {
+                return Err(PublishError::new(reason, reply));
             }
-            if found.queues.is_empty() && !reply::is_address(to) {
-                return Err(checked.refuse(PublishReason::Unroutable));
-            }
-            if let Err(reason) = vhost.check_room(checked.byte_size("", to), found) {
-                return Err(checked.refuse(reason));
-            }
-            let envelope = checked.into_envelope(Name::default(), Name::from(to));
-            found.enqueue(Held::Resident(Arc::new(envelope)));
+            found.enqueue(publish::held(reply, Name::default(), Name::from(to)));
             Ok(())
         })
     }
@@ -314,11 +305,21 @@ impl Delivery {
             Error::new(kind, &vhost.name)
         })
     }
+}
 
-    fn envelope(&self) -> &Envelope {
-        let Held::Resident(envelope) = &self.0.message.held;
-        envelope
+/// Checks a reply, and finds who waits for it and has room.
+fn find_requester(
+    vhost: &VhostState,
+    to: &str,
+    reply: &Message,
+    found: &mut Found,
+) -> Result<(), PublishReason> {
+    bounds::check_message(reply, &vhost.context.limits, bounds::DEFAULT_USER)?;
+    vhost.route(&Source::Default, to, reply, found)?;
+    if found.queues().is_empty() && !reply::is_address(to) {
+        return Err(PublishReason::Unroutable);
     }
+    vhost.check_room(reply.byte_size_at("", to), found)
 }
 
 impl Deref for Delivery {

@@ -1,6 +1,6 @@
 //! Exchanges of the handle tier.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use super::{
     binding::{Binding, BindingKey, Destination},
@@ -8,7 +8,7 @@ use super::{
     call::{CallError, PendingReply},
     exchange_cell::Target,
     plan::Plan,
-    publish::{self, Checked, Found, Source},
+    publish::{self, Found, Source},
     publish_error::{PublishError, PublishReason},
     publisher::PublisherBuilder,
     refusal,
@@ -17,10 +17,7 @@ use super::{
     vhost::VirtualHost,
     vhost_state::IfUnused,
 };
-use crate::{
-    Entity, Error, Message, Name, Result, clock::HostDeadline, engine::queue::Held,
-    message::Envelope,
-};
+use crate::{Entity, Error, Message, Name, Result, clock::HostDeadline};
 
 /// A handle to an exchange: a cheap clone. Publishing through it looks up nothing but the key.
 ///
@@ -277,12 +274,16 @@ impl Exchange {
         mandatory: Mandatory,
     ) -> Result<Routed, PublishError> {
         publish::with_found(|found| {
-            let checked = self.route(key, message, found)?;
-            if mandatory == Mandatory::Yes && found.is_empty() {
-                return Err(checked.refuse(PublishReason::Unroutable));
+            let admitted = self.route(key, &message, found).and_then(|()| {
+                if mandatory == Mandatory::Yes && found.is_empty() {
+                    return Err(PublishReason::Unroutable);
+                }
+                self.check_room(key, &message, found)
+            });
+            match admitted {
+                Ok(()) => Ok(Routed { queues: self.enqueue(key, message, found) }),
+                Err(reason) => Err(PublishError::new(reason, message)),
             }
-            let queues = self.enqueue(key, checked, found)?;
-            Ok(Routed { queues })
         })
     }
 
@@ -290,37 +291,31 @@ impl Exchange {
     pub(crate) fn route(
         &self,
         key: &str,
-        message: Message,
+        message: &Message,
         found: &mut Found,
-    ) -> Result<Checked, PublishError> {
-        if let Err(error) = self.check_publish(key) {
-            return Err(PublishError::new(error, message));
-        }
+    ) -> Result<(), PublishReason> {
+        self.check_publish(key)?;
         let vhost = self.vhost.state();
-        let checked = Checked::new(message, vhost, bounds::DEFAULT_USER)
-            .map_err(|(error, message)| PublishError::new(error, message))?;
-        match vhost.route(&self.source, key, &checked, found) {
-            Ok(()) => Ok(checked),
-            Err(error) => Err(checked.refuse(error)),
-        }
+        bounds::check_message(message, &vhost.context.limits, bounds::DEFAULT_USER)?;
+        Ok(vhost.route(&self.source, key, message, found)?)
     }
 
-    /// Puts a message where it goes, if there is room everywhere.
-    pub(crate) fn enqueue(
+    /// Checks that there is room wherever a message goes. Who waits for it as a reply keeps it.
+    pub(crate) fn check_room(
         &self,
         key: &str,
-        checked: Checked,
+        message: &Message,
         found: &mut Found,
-    ) -> Result<u32, PublishError> {
-        let bytes = checked.byte_size(self.name(), key);
-        if let Err(reason) = self.vhost.state().check_room(bytes, found) {
-            return Err(checked.refuse(reason));
-        }
+    ) -> Result<(), PublishReason> {
+        self.vhost.state().check_room(message.byte_size_at(self.name(), key), found)
+    }
+
+    /// Puts a message where it goes, and says how many queues took it.
+    pub(crate) fn enqueue(&self, key: &str, message: Message, found: &mut Found) -> u32 {
         if found.is_empty() {
-            return Ok(0);
+            return 0;
         }
-        let envelope = checked.into_envelope(self.source.name(), Name::from(key));
-        Ok(found.enqueue(Held::Resident(Arc::new(envelope))))
+        found.enqueue(publish::held(message, self.source.name(), found.name_of(key)))
     }
 
     /// The name of the exchange, to be kept with a message.
@@ -352,18 +347,17 @@ impl Exchange {
         let mut bytes: u64 = 0;
         for message in messages {
             bounds::check_message(message, &vhost.context.limits, bounds::DEFAULT_USER)?;
-            let headers = message.headers();
-            if headers.is_some() || !plan.goes_on {
+            let has_headers = message.headers().is_some();
+            if has_headers || !plan.goes_on {
                 found.clear();
-                let further_keys = bounds::further_keys(message);
-                vhost.route_keys(&self.source, key, &further_keys, headers, found)?;
-                plan.start_run(found, headers.is_none());
+                vhost.route(&self.source, key, message, found)?;
+                plan.start_run(found, !has_headers);
             }
             let queues = plan.extend_run();
             if mandatory == Mandatory::Yes && queues.is_none() {
                 return Err(PublishReason::Unroutable);
             }
-            let size = Envelope::byte_size_of(self.name(), key, message);
+            let size = message.byte_size_at(self.name(), key);
             bytes = bytes.saturating_add(size.saturating_mul(queues.unwrap_or(0) as u64));
         }
         if !vhost.context.has_room(bytes) {

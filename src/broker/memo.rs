@@ -20,14 +20,14 @@ use crate::Name;
 /// not to keep much of what has ended. A power of two.
 const ROUTES_MAX: usize = 16;
 
-/// Routes to more queues than this are not remembered.
-const QUEUES_MAX: usize = 1_024;
+/// Routes to more queues than this are not to be remembered.
+pub(crate) const QUEUES_MAX: usize = 1_024;
 
 /// Changes with the topology of a virtual host. Unique in the process.
 #[derive(Debug)]
 pub(crate) struct Stamp(AtomicU64);
 
-/// One state of a topology.
+/// One state of a topology; by default one that no topology has ever been in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamped(u64);
 
@@ -46,7 +46,7 @@ pub(crate) struct Memo {
     routes: [Route; ROUTES_MAX],
 }
 
-/// Where a route is remembered.
+/// A place for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(usize);
 
@@ -56,11 +56,6 @@ struct Route {
     exchange: Option<usize>,
     key: Name,
     queues: Vec<Arc<QueueCell>>,
-}
-
-impl Stamped {
-    /// No topology has ever been in this one.
-    const NEVER: Self = Self(0);
 }
 
 impl Stamp {
@@ -83,50 +78,53 @@ impl Stamp {
 }
 
 impl Memo {
-    /// Finds a route and moves its queues into an empty list; says whether it is known, and where
-    /// it is to be brought to by [`keep`](Self::keep). Until then it is forgotten, so that nobody
-    /// takes it for one that leads nowhere.
-    pub(crate) fn take(&mut self, from: From<'_>, into: &mut Vec<Arc<QueueCell>>) -> (bool, Place) {
-        let place = place(from);
-        let route = self.route(place);
-        let is_it = route.exchange == from.exchange && route.key == *from.key;
-        if !is_it {
-            *route =
-                Route { exchange: from.exchange, key: Name::from(from.key), ..Route::default() };
-        }
-        let is_known = is_it && route.at == from.at;
-        if is_known {
-            std::mem::swap(&mut route.queues, into);
-        } else {
-            route.queues.clear();
-        }
-        route.at = Stamped::NEVER;
-        (is_known, place)
+    /// Where such a route is remembered, if it is.
+    #[inline]
+    pub(crate) fn place(from: From<'_>) -> Place {
+        // Keys that differ tend to differ in length or in the last bytes.
+        let tail = from.key.as_bytes().last_chunk().map_or(0, |tail| u32::from_le_bytes(*tail));
+        let exchange = from.exchange.map_or(0, |slot| slot + 1);
+        let mixed = (u64::from(tail) + from.key.len() as u64 + ((exchange as u64) << 32))
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let at = mixed >> (u64::BITS - ROUTES_MAX.trailing_zeros());
+        Place(usize::try_from(at).expect("it has as many bits as there are routes"))
     }
 
-    /// Remembers a route that was found in this state of the topology, and empties the list.
-    pub(crate) fn keep(&mut self, place: Place, at: Stamped, queues: &mut Vec<Arc<QueueCell>>) {
-        if queues.len() <= QUEUES_MAX {
-            let route = self.route(place);
-            route.at = at;
-            std::mem::swap(&mut route.queues, queues);
+    /// Whether this very route is remembered there.
+    #[inline]
+    pub(crate) fn knows(&self, place: Place, from: From<'_>) -> bool {
+        let route = self.route(place);
+        route.at == from.at && route.exchange == from.exchange && route.key == *from.key
+    }
+
+    /// Remembers a route there, instead of another one, and takes its queues.
+    pub(crate) fn keep(&mut self, place: Place, from: From<'_>, queues: &mut Vec<Arc<QueueCell>>) {
+        debug_assert!(queues.len() <= QUEUES_MAX, "what leads far is not remembered");
+        let route = self.routes.get_mut(place.0).expect("a place is one of the routes");
+        if route.key != *from.key {
+            route.key = Name::from(from.key);
         }
+        (route.at, route.exchange) = (from.at, from.exchange);
+        std::mem::swap(&mut route.queues, queues);
         queues.clear();
     }
 
-    fn route(&mut self, place: Place) -> &mut Route {
-        self.routes.get_mut(place.0).expect("a place is one of the routes")
+    /// Where the route leads that is remembered there.
+    #[inline]
+    pub(crate) fn queues(&self, place: Place) -> &[Arc<QueueCell>] {
+        &self.route(place).queues
     }
-}
 
-/// Keys that differ tend to differ in length or in the last bytes.
-fn place(from: From<'_>) -> Place {
-    let tail = from.key.as_bytes().last_chunk().map_or(0, |tail| u32::from_le_bytes(*tail));
-    let exchange = from.exchange.map_or(0, |slot| slot + 1);
-    let mixed = (u64::from(tail) + from.key.len() as u64 + ((exchange as u64) << 32))
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let at = mixed >> (u64::BITS - ROUTES_MAX.trailing_zeros());
-    Place(usize::try_from(at).expect("it has as many bits as there are routes"))
+    /// Its routing key.
+    #[inline]
+    pub(crate) fn key(&self, place: Place) -> &Name {
+        &self.route(place).key
+    }
+
+    #[inline]
+    fn route(&self, place: Place) -> &Route {
+        self.routes.get(place.0).expect("a place is one of the routes")
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -140,31 +138,24 @@ mod tests {
         (0..count).map(declare).map(|queue| Arc::clone(queue.cell())).collect()
     }
 
-    fn take(memo: &mut Memo, from: From<'_>) -> Option<usize> {
-        let mut queues = Vec::new();
-        let (is_known, place) = memo.take(from, &mut queues);
-        let known = is_known.then_some(queues.len());
-        if is_known {
-            memo.keep(place, from.at, &mut queues);
-        }
-        known
+    /// How many queues a route leads to, if it is remembered.
+    fn known(memo: &Memo, from: From<'_>) -> Option<usize> {
+        let place = Memo::place(from);
+        memo.knows(place, from).then(|| memo.queues(place).len())
     }
 
     #[test]
     fn a_route_is_known_until_the_topology_changes() {
         let (broker, stamp, mut memo) = (Broker::new(), Stamp::new(), Memo::default());
         let from = |at, exchange, key| From { at, exchange, key };
-        let at = stamp.read();
-        let known = from(at, Some(3), "orders.new");
-        let (is_known, place) = memo.take(known, &mut Vec::new());
-        assert!(!is_known);
-        assert_eq!(take(&mut memo, known), None, "it was not brought back");
-        memo.keep(place, at, &mut cells(&broker, 2));
-        assert_eq!(take(&mut memo, known), Some(2));
-        assert_eq!(take(&mut memo, known), Some(2));
+        let orders = from(stamp.read(), Some(3), "orders.new");
+        assert_eq!(known(&memo, orders), None);
+        memo.keep(Memo::place(orders), orders, &mut cells(&broker, 2));
+        assert_eq!(known(&memo, orders), Some(2));
+        assert_eq!(*memo.key(Memo::place(orders)), "orders.new");
         stamp.renew();
-        assert_ne!(stamp.read(), at);
-        assert_eq!(take(&mut memo, from(stamp.read(), Some(3), "orders.new")), None);
+        assert_ne!(stamp.read(), orders.at);
+        assert_eq!(known(&memo, from(stamp.read(), Some(3), "orders.new")), None);
         assert_ne!(Stamp::new().read(), stamp.read(), "another virtual host");
     }
 
@@ -173,25 +164,27 @@ mod tests {
         let (broker, at) = (Broker::new(), Stamp::new().read());
         let froms = [(None, ""), (None, "a"), (Some(0), "a"), (Some(1), "a"), (Some(1), "aa")];
         for (exchange, key) in froms {
-            let mut memo = Memo::default();
-            let (_, place) = memo.take(From { at, exchange, key }, &mut Vec::new());
-            memo.keep(place, at, &mut cells(&broker, 1));
-            assert_eq!(take(&mut memo, From { at, exchange, key }), Some(1));
+            let (mut memo, from) = (Memo::default(), From { at, exchange, key });
+            memo.keep(Memo::place(from), from, &mut cells(&broker, 1));
+            assert_eq!(known(&memo, from), Some(1));
             for (other, other_key) in froms.into_iter().filter(|of| *of != (exchange, key)) {
-                let found = take(&mut memo, From { at, exchange: other, key: other_key });
+                let found = known(&memo, From { at, exchange: other, key: other_key });
                 assert_eq!(found, None, "{exchange:?} {key:?}, {other:?} {other_key:?}");
             }
         }
     }
 
     #[test]
-    fn what_leads_far_is_not_remembered() {
+    fn one_route_gives_way_to_another() {
         let (broker, at, mut memo) = (Broker::new(), Stamp::new().read(), Memo::default());
-        let from = From { at, exchange: None, key: "k" };
-        let (_, place) = memo.take(from, &mut Vec::new());
-        let mut queues = vec![cells(&broker, 1).remove(0); QUEUES_MAX + 1];
-        memo.keep(place, at, &mut queues);
-        assert!(queues.is_empty());
-        assert_eq!(take(&mut memo, from), None);
+        let from = |exchange| From { at, exchange: Some(exchange), key: "k" };
+        let place = Memo::place(from(0));
+        let rival = (1..).map(from).find(|other| Memo::place(*other) == place);
+        let rival = rival.expect("there are few places");
+        memo.keep(place, from(0), &mut cells(&broker, 1));
+        let mut list = cells(&broker, 3);
+        memo.keep(place, rival, &mut list);
+        assert!(list.is_empty(), "what has given way is let go");
+        assert_eq!((known(&memo, from(0)), known(&memo, rival)), (None, Some(3)));
     }
 }

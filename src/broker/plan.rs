@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cell::QueueCell,
-    publish::{Checked, Found},
+    publish::{self, Found},
     publish_error::PublishReason,
     reply::Replies,
 };
@@ -29,7 +29,7 @@ struct Run {
 impl Plan {
     /// Begins a run of messages that go where was found.
     pub(crate) fn start_run(&mut self, found: &mut Found, goes_on: bool) {
-        let queues = found.queues.clone();
+        let queues = found.queues().to_vec();
         self.runs.push(Run { messages: 0, queues, replies: found.take_replies() });
         self.goes_on = goes_on;
     }
@@ -56,8 +56,7 @@ impl Plan {
         let mut drained = messages.drain(..);
         for run in self.runs {
             for message in drained.by_ref().take(run.messages) {
-                let envelope = Checked::again(message).into_envelope(exchange.clone(), key.clone());
-                let held = Held::Resident(Arc::new(envelope));
+                let held = publish::held(message, exchange.clone(), key.clone());
                 run.replies.deliver(&held);
                 for cell in &run.queues {
                     // The queues of a batch are few, and mostly the same for all of it.

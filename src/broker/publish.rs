@@ -1,8 +1,8 @@
 //! The way of a message: checked, routed, and put into each queue it goes to.
 //!
 //! Nothing here waits, and nothing is half done: every check comes before the first queue takes
-//! the message. Routing works in memory that each thread keeps, so it allocates nothing; the one
-//! allocation of a publish is the envelope that all queues share.
+//! the message. Routing works in memory that each thread keeps, so it allocates nothing; nor does
+//! publishing, unless somebody else holds the message too: all queues share it as it is.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -10,15 +10,14 @@ use super::{
     bounds,
     cell::QueueCell,
     exchange_cell::{ExchangeCell, Target},
-    memo::{self, Memo, Place, Stamped},
-    publish_error::{PublishError, PublishReason},
+    memo::{self, Memo, Place},
+    publish_error::PublishReason,
     reply::{self, Replies},
     vhost_state::VhostState,
 };
 use crate::{
     Denial, Entity, Error, ErrorKind, Message, Name, Table,
     engine::{queue::Held, routing::Routes},
-    message::Envelope,
     sync::thread_local,
 };
 
@@ -33,6 +32,7 @@ pub(crate) enum Source {
 /// Where one message goes, and the memory to find that out.
 #[derive(Debug)]
 pub(crate) struct Found {
+    /// What has been found, unless it is remembered.
     pub(crate) queues: Vec<Arc<QueueCell>>,
     /// Who waits for it as a direct reply. On a channel replies count as unroutable, as they do in
     /// `RabbitMQ`.
@@ -41,17 +41,8 @@ pub(crate) struct Found {
     /// What routing has reached and not looked at. Empty between messages.
     reached: Vec<Target>,
     memo: Memo,
-    /// Where the queues are remembered afterwards, and in which state of the topology they were
-    /// found. Invariant: while it is there, nobody takes them out.
-    kept: Option<(Place, Stamped)>,
-}
-
-/// A message that has been checked, with all the keys it is routed by.
-#[derive(Debug)]
-pub(crate) struct Checked {
-    pub(crate) message: Message,
-    /// From the CC and BCC headers.
-    further_keys: Vec<Name>,
+    /// Where the queues are remembered. Then there are no replies.
+    remembered: Option<Place>,
 }
 
 impl Source {
@@ -99,50 +90,12 @@ impl Source {
     }
 }
 
-impl Checked {
-    /// Checks a message. Until it is made an envelope of, it stays as it was given, so that it can
-    /// be given back.
-    pub(crate) fn new(
-        message: Message,
-        vhost: &VhostState,
-        user: &str,
-    ) -> Result<Self, (Error, Message)> {
-        if let Err(error) = bounds::check_message(&message, &vhost.context.limits, user) {
-            return Err((error, message));
-        }
-        let further_keys = bounds::further_keys(&message);
-        Ok(Self { message, further_keys })
+/// A message as queues get it: without its BCC header, and with where it was published.
+pub(crate) fn held(mut message: Message, exchange: Name, routing_key: Name) -> Held {
+    if message.headers().is_some() {
+        message.remove_header(bounds::BCC);
     }
-
-    /// One that was checked before, and routed.
-    pub(crate) fn again(message: Message) -> Self {
-        Self { message, further_keys: Vec::new() }
-    }
-
-    pub(crate) fn has_further_keys(&self) -> bool {
-        !self.further_keys.is_empty()
-    }
-
-    /// The bytes that it will count for in each queue.
-    pub(crate) fn byte_size(&self, exchange: &str, routing_key: &str) -> u64 {
-        Envelope::byte_size_of(exchange, routing_key, &self.message)
-    }
-
-    /// The message as queues get it: without its BCC header.
-    pub(crate) fn into_envelope(self, exchange: Name, routing_key: Name) -> Envelope {
-        let mut message = self.message;
-        if message.header(bounds::BCC).is_some()
-            && let Some(headers) = &mut message.properties_mut().headers
-        {
-            headers.remove(bounds::BCC);
-        }
-        Envelope { exchange, routing_key, message }
-    }
-
-    /// Gives the message back.
-    pub(crate) fn refuse(self, reason: impl Into<PublishReason>) -> PublishError {
-        PublishError::new(reason, self.message)
-    }
+    Held::Resident(message.addressed(exchange, routing_key))
 }
 
 impl Found {
@@ -153,7 +106,23 @@ impl Found {
             routes: Routes::new(),
             reached: Vec::new(),
             memo: Memo::default(),
-            kept: None,
+            remembered: None,
+        }
+    }
+
+    /// The queues that take the message.
+    pub(crate) fn queues(&self) -> &[Arc<QueueCell>] {
+        match self.remembered {
+            Some(place) => self.memo.queues(place),
+            None => &self.queues,
+        }
+    }
+
+    /// The routing key, to be kept with the message.
+    pub(crate) fn name_of(&self, key: &str) -> Name {
+        match self.remembered {
+            Some(place) => self.memo.key(place).clone(),
+            None => Name::from(key),
         }
     }
 
@@ -163,7 +132,7 @@ impl Found {
         if !self.replies.is_empty() {
             self.take_replies().deliver(&held);
         }
-        let Some((last, others)) = self.queues.split_last() else { return 0 };
+        let Some((last, others)) = self.queues().split_last() else { return 0 };
         let mut queues = 0;
         for cell in others {
             queues += u32::from(cell.enqueue(held.clone()).is_ok());
@@ -173,7 +142,7 @@ impl Found {
 
     /// Has those who wait for it as a reply keep room for one.
     pub(crate) fn keep_reply_room(&mut self) -> Result<(), PublishReason> {
-        self.replies.keep_room(1)
+        if self.replies.is_empty() { Ok(()) } else { self.replies.keep_room(1) }
     }
 
     /// Takes out who waits for it as a reply.
@@ -183,16 +152,18 @@ impl Found {
 
     /// Whether nobody takes the message.
     pub(crate) fn is_empty(&self) -> bool {
-        self.queues.is_empty() && self.replies.is_empty()
+        self.queues().is_empty() && self.replies.is_empty()
     }
 
     /// Forgets all targets, for the next message.
     pub(crate) fn clear(&mut self) {
-        if let Some((place, at)) = self.kept.take() {
-            self.memo.keep(place, at, &mut self.queues);
-        } else {
-            self.queues.clear();
+        if self.remembered.take().is_none() {
+            self.forget();
         }
+    }
+
+    fn forget(&mut self) {
+        self.queues.clear();
         self.replies.clear();
         self.routes.clear();
     }
@@ -200,49 +171,56 @@ impl Found {
 
 impl VhostState {
     /// Finds where a message goes.
+    #[inline]
     pub(crate) fn route(
         &self,
         source: &Source,
         key: &str,
-        checked: &Checked,
+        message: &Message,
         found: &mut Found,
     ) -> Result<(), Error> {
-        let headers = checked.message.headers();
-        self.route_keys(source, key, &checked.further_keys, headers, found)
+        if message.headers().is_some() || source.is_reply(key) {
+            return self.search(source, key, message, found);
+        }
+        let from = memo::From { at: self.stamp.read(), exchange: source.slot(), key };
+        let place = Memo::place(from);
+        if !found.memo.knows(place, from) {
+            self.search(source, key, message, found)?;
+            if found.queues.len() > memo::QUEUES_MAX {
+                return Ok(());
+            }
+            found.memo.keep(place, from, &mut found.queues);
+            found.forget();
+        }
+        found.remembered = Some(place);
+        Ok(())
     }
 
-    /// Finds where a message with these keys and headers goes.
-    pub(crate) fn route_keys(
+    /// Finds where a message goes that nobody remembers.
+    fn search(
         &self,
         source: &Source,
         key: &str,
-        further_keys: &[Name],
-        headers: Option<&Table>,
+        message: &Message,
         found: &mut Found,
     ) -> Result<(), Error> {
-        if further_keys.is_empty() && headers.is_none() && !source.is_reply(key) {
-            let at = self.stamp.read();
-            let from = memo::From { at, exchange: source.slot(), key };
-            let (is_known, place) = found.memo.take(from, &mut found.queues);
-            found.kept = Some((place, at));
-            if is_known {
-                return Ok(());
-            }
-        }
+        let further_keys = bounds::further_keys(message);
         let keys = std::iter::once(key).chain(further_keys.iter().map(Name::as_str));
         match source {
-            Source::Default => self.route_by_queue_name(keys, found),
+            Source::Default => {
+                self.route_by_queue_name(keys, found);
+                Ok(())
+            }
             Source::Exchange(exchange) => {
-                self.route_by_bindings(exchange, &keys, headers, found)?;
+                self.route_by_bindings(exchange, &keys, message.headers(), found)
             }
         }
-        Ok(())
     }
 
     /// Whether everyone who was found has room for a message of so many bytes. Who waits for it
     /// as a reply keeps it.
     pub(crate) fn check_room(&self, bytes: u64, found: &mut Found) -> Result<(), PublishReason> {
-        if !self.context.has_room(bytes.saturating_mul(found.queues.len() as u64)) {
+        if !self.context.has_room(bytes.saturating_mul(found.queues().len() as u64)) {
             return Err(PublishReason::NO_MEMORY);
         }
         found.keep_reply_room()

@@ -7,7 +7,7 @@ use super::{
     cell::QueueCell,
     consumer_builder::ConsumerBuilder,
     delivery::{Delivery, Outcome},
-    publish::{self, Checked},
+    publish,
     publish_error::{PublishError, PublishReason},
     vhost::VirtualHost,
     workers::Workers,
@@ -126,16 +126,18 @@ impl Queue {
         if let Err(error) = vhost.check_publishing() {
             return Err(PublishError::new(error, message));
         }
-        let checked = Checked::new(message, vhost, bounds::DEFAULT_USER)
-            .map_err(|(error, message)| PublishError::new(error, message))?;
-        if checked.has_further_keys() {
-            return self.send_to_further_keys(checked);
+        let checked = bounds::check_message(&message, &vhost.context.limits, bounds::DEFAULT_USER);
+        if let Err(error) = checked {
+            return Err(PublishError::new(error, message));
+        }
+        if !bounds::further_keys(&message).is_empty() {
+            return self.send_to_further_keys(message);
         }
         let name = &self.cell.name;
-        if !vhost.context.has_room(checked.byte_size("", name)) {
-            return Err(checked.refuse(PublishReason::NO_MEMORY));
+        if !vhost.context.has_room(message.byte_size_at("", name)) {
+            return Err(PublishError::new(PublishReason::NO_MEMORY, message));
         }
-        let held = Held::Resident(Arc::new(checked.into_envelope(Name::default(), name.clone())));
+        let held = publish::held(message, Name::default(), name.clone());
         self.cell.enqueue(held).map_err(|held| self.gone(held))
     }
 
@@ -314,28 +316,25 @@ impl Queue {
 
     /// CC and BCC headers lead to further queues, so the message is routed like any other.
     #[cold]
-    fn send_to_further_keys(&self, checked: Checked) -> Result<(), PublishError> {
+    fn send_to_further_keys(&self, message: Message) -> Result<(), PublishError> {
+        let (vhost, name) = (self.vhost.state(), &self.cell.name);
         publish::with_found(|found| {
             let source = publish::Source::Default;
-            let vhost = self.vhost.state();
-            let name = &self.cell.name;
-            if let Err(error) = vhost.route(&source, name, &checked, found) {
-                return Err(checked.refuse(error));
+            let admitted = vhost
+                .route(&source, name, &message, found)
+                .map_err(PublishReason::from)
+                .and_then(|()| vhost.check_room(message.byte_size_at("", name), found));
+            if let Err(reason) = admitted {
+                return Err(PublishError::new(reason, message));
             }
-            if let Err(reason) = vhost.check_room(checked.byte_size("", name), found) {
-                return Err(checked.refuse(reason));
-            }
-            let envelope = checked.into_envelope(Name::default(), name.clone());
-            found.enqueue(Held::Resident(Arc::new(envelope)));
+            found.enqueue(publish::held(message, Name::default(), name.clone()));
             Ok(())
         })
     }
 
     /// The message comes back from a queue that was deleted.
     #[cold]
-    fn gone(&self, held: Held) -> PublishError {
-        let Held::Resident(envelope) = held;
-        let message = envelope.message.clone();
+    fn gone(&self, Held::Resident(message): Held) -> PublishError {
         PublishError::new(PublishReason::Refused(self.not_found()), message)
     }
 }

@@ -9,14 +9,14 @@ use super::{
     cell::QueueCell,
     delivery::{Delivery, Outcome},
     exchange::{Exchange, Routed},
-    publish::{self, Checked},
+    publish,
     publish_error::{PublishError, PublishReason},
     reply::Replies,
     room::ByteRoom,
     tx,
     vhost::VirtualHost,
 };
-use crate::{Entity, Error, Message, Name, Result, engine::queue::Held};
+use crate::{Entity, Error, Message, Name, Result};
 
 /// Publishes and settlements that take effect together at [`commit`](Self::commit).
 ///
@@ -56,7 +56,7 @@ pub struct Transaction {
 #[derive(Debug)]
 enum Step {
     Publish {
-        checked: Checked,
+        message: Message,
         /// Exchange and key.
         to: (Name, Name),
         queues: Vec<Arc<QueueCell>>,
@@ -109,17 +109,19 @@ impl Transaction {
             return Err(PublishError::new(error, message));
         }
         publish::with_found(|found| {
-            let checked = exchange.route(key, message, found)?;
-            let size = checked.byte_size(exchange.name(), key);
-            let bytes = tx::waiting_bytes(size, found.queues.len());
+            if let Err(reason) = exchange.route(key, &message, found) {
+                return Err(PublishError::new(reason, message));
+            }
+            let size = message.byte_size_at(exchange.name(), key);
+            let bytes = tx::waiting_bytes(size, found.queues().len());
             let Some(room) = ByteRoom::draw(&self.vhost.state().context, bytes) else {
-                return Err(checked.refuse(PublishReason::NO_MEMORY));
+                return Err(PublishError::new(PublishReason::NO_MEMORY, message));
             };
-            let queues = found.queues.clone();
+            let queues = found.queues().to_vec();
             let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
             let to = (exchange.source_name(), Name::from(key));
             let replies = found.take_replies();
-            self.steps.push(Step::Publish { checked, to, queues, replies, room });
+            self.steps.push(Step::Publish { message, to, queues, replies, room });
             Ok(routed)
         })
     }
@@ -173,7 +175,7 @@ impl Transaction {
         let (mut messages, mut deliveries) = (Vec::new(), Vec::new());
         for step in self.steps {
             match step {
-                Step::Publish { checked, .. } => messages.push(checked.message),
+                Step::Publish { message, .. } => messages.push(message),
                 Step::Settle(delivery, _) => deliveries.push(delivery),
             }
         }
@@ -205,8 +207,8 @@ impl Transaction {
     fn apply(self) {
         for step in self.steps {
             match step {
-                Step::Publish { checked, to: (exchange, key), queues, replies, room } => {
-                    let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
+                Step::Publish { message, to: (exchange, key), queues, replies, room } => {
+                    let held = publish::held(message, exchange, key);
                     replies.deliver(&held);
                     for cell in queues {
                         // One that was deleted meanwhile takes nothing.

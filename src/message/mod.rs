@@ -1,7 +1,7 @@
 //! Messages and the values in them: a body of bytes, the AMQP properties, and field tables.
 //!
-//! A message is immutable and shared: clones share the body and the properties, and a setter
-//! copies the properties only if somebody else holds them too. Nothing here is checked against the
+//! A message is immutable and shared: a clone is one more reference to it, and a setter copies it,
+//! though not its body, only if somebody else holds it too. Nothing here is checked against the
 //! limits of a broker or of AMQP, that is the business of publishing.
 
 mod body;
@@ -13,9 +13,10 @@ mod table;
 mod term;
 mod value;
 
-use std::{fmt, str, sync::Arc, time::Duration};
+use std::{fmt, str, time::Duration};
 
 use bytes::Bytes;
+use triomphe::Arc;
 
 use crate::Name;
 
@@ -26,12 +27,12 @@ pub use self::{
     table::{Table, TableIter},
     value::Value,
 };
-pub(crate) use self::{envelope::Envelope, properties::Properties};
+use self::{envelope::Envelope, properties::Properties};
 
-/// A body and its properties, immutable and shared: cloning copies neither.
+/// A body and its properties, immutable and shared: a clone is one more reference to both.
 ///
-/// Setters take the message and return it. A message without properties allocates nothing for
-/// them. Two messages are equal if their bodies and properties are; a property that is absent
+/// Setters take the message and return it. A message without properties, or with none but a
+/// delivery mode and a priority, allocates nothing for them. Two messages are equal if their bodies and properties are; a property that is absent
 /// differs from one that is present but empty.
 ///
 /// # Examples
@@ -47,18 +48,14 @@ pub(crate) use self::{envelope::Envelope, properties::Properties};
 /// ```
 #[derive(Clone, Default)]
 #[must_use]
-pub struct Message {
-    body: Bytes,
-    /// Shared, since one message reaches many queues. `None` is the same as all absent.
-    properties: Option<Arc<Properties>>,
-}
+pub struct Message(Arc<Envelope>);
 
 impl Message {
     /// A message without properties, from bytes or text.
     ///
     /// `Bytes`, `Vec<u8>` and `String` are taken over, slices and arrays are copied.
     pub fn new(body: impl Into<Body>) -> Self {
-        Self { body: body.into().into_bytes(), properties: None }
+        Self(Arc::new(Envelope::new(body.into().into_bytes())))
     }
 
     /// Sets [`delivery_mode`](Self::delivery_mode) to 2: a broker that persists keeps the message
@@ -109,13 +106,13 @@ impl Message {
     /// The body as bytes.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.body
+        &self.0.body
     }
 
     /// The body as text, if it is UTF-8.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
-        str::from_utf8(&self.body).ok()
+        str::from_utf8(self.body()).ok()
     }
 
     /// The value of one header. Names are compared byte by byte.
@@ -130,18 +127,42 @@ impl Message {
         self.delivery_mode() == Some(DELIVERY_MODE_PERSISTENT)
     }
 
-    /// The properties to be changed, after copying them if they are shared.
-    pub(crate) fn properties_mut(&mut self) -> &mut Properties {
-        Arc::make_mut(self.properties.get_or_insert_default())
+    /// Whether it has no properties at all.
+    pub(crate) fn is_plain(&self) -> bool {
+        let Envelope { delivery_mode, priority, properties, .. } = &*self.0;
+        delivery_mode.is_none() && priority.is_none() && properties.is_none()
     }
 
-    pub(crate) fn properties(&self) -> Option<&Properties> {
-        self.properties.as_deref()
+    /// Sets [`reply_to`](Self::reply_to) in place.
+    pub(crate) fn set_reply_to(&mut self, address: Name) {
+        self.properties_mut().reply_to = Some(address);
     }
 
-    /// Bytes of the body and of the properties, by which memory is accounted.
-    pub(crate) fn byte_size(&self) -> u64 {
-        self.body.len() as u64 + self.properties().map_or(0, Properties::byte_size)
+    /// Takes one header away, if it is there.
+    pub(crate) fn remove_header(&mut self, name: &str) {
+        if self.header(name).is_some()
+            && let Some(headers) = &mut self.properties_mut().headers
+        {
+            headers.remove(name);
+        }
+    }
+
+    /// The properties to be changed, after copying what is shared.
+    fn properties_mut(&mut self) -> &mut Properties {
+        Arc::make_mut(Arc::make_mut(&mut self.0).properties.get_or_insert_default())
+    }
+
+    fn properties(&self) -> Option<&Properties> {
+        self.0.properties.as_deref()
+    }
+
+    /// Bytes of the body and of the properties, as AMQP encodes these.
+    fn content_bytes(&self) -> u64 {
+        let Envelope { body, delivery_mode, priority, .. } = &*self.0;
+        body.len() as u64
+            + u64::from(delivery_mode.is_some())
+            + u64::from(priority.is_some())
+            + self.properties().map_or(0, Properties::byte_size)
     }
 }
 
@@ -225,12 +246,12 @@ impl Message {
     /// 1 for a transient message, 2 for a persistent one.
     #[must_use]
     pub fn delivery_mode(&self) -> Option<u8> {
-        self.properties()?.delivery_mode
+        self.0.delivery_mode
     }
 
     /// Sets [`delivery_mode`](Self::delivery_mode); publishing refuses what is neither 1 nor 2.
     pub fn with_delivery_mode(mut self, mode: u8) -> Self {
-        self.properties_mut().delivery_mode = Some(mode);
+        Arc::make_mut(&mut self.0).delivery_mode = Some(mode);
         self
     }
 
@@ -238,12 +259,12 @@ impl Message {
     /// effective: it is carried and ignored.
     #[must_use]
     pub fn priority(&self) -> Option<u8> {
-        self.properties()?.priority
+        self.0.priority
     }
 
     /// Sets [`priority`](Self::priority).
     pub fn with_priority(mut self, priority: u8) -> Self {
-        self.properties_mut().priority = Some(priority);
+        Arc::make_mut(&mut self.0).priority = Some(priority);
         self
     }
 
@@ -267,16 +288,25 @@ impl PartialEq for Message {
             (Some(some), None) | (None, Some(some)) => *some == Properties::default(),
             (None, None) => true,
         };
-        properties && self.body == other.body
+        properties
+            && self.delivery_mode() == other.delivery_mode()
+            && self.priority() == other.priority()
+            && self.body() == other.body()
     }
 }
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("Message");
-        text.field("body", &Excerpt(&self.body));
-        if let Some(properties) = &self.properties {
+        text.field("body", &Excerpt(self.body()));
+        if let Some(properties) = self.properties() {
             properties.describe(&mut text);
+        }
+        if let Some(mode) = self.delivery_mode() {
+            text.field("delivery_mode", &mode);
+        }
+        if let Some(priority) = self.priority() {
+            text.field("priority", &priority);
         }
         text.finish()
     }
@@ -313,7 +343,7 @@ mod tests {
     fn a_plain_message_holds_no_properties() {
         let message = Message::new("hello");
         assert!(message.properties().is_none());
-        assert_eq!(message.byte_size(), 5);
+        assert_eq!(message.content_bytes(), 5);
         assert_eq!(message.headers(), None);
         assert_eq!(message.text(), Some("hello"));
         assert_eq!(Message::new([0xff]).text(), None);
@@ -337,7 +367,7 @@ mod tests {
         ];
         for (index, (_, set)) in texts.iter().enumerate() {
             let message = set(Message::new(""), "text");
-            assert_eq!(message.byte_size(), 1 + 4);
+            assert_eq!(message.content_bytes(), 1 + 4);
             for (other, (get, _)) in texts.iter().enumerate() {
                 assert_eq!(get(&message), (index == other).then_some("text"), "{index} {other}");
             }

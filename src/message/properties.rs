@@ -1,6 +1,6 @@
-//! The fourteen properties of AMQP's basic class, as messages share them.
+//! Twelve of the fourteen properties of AMQP's basic class, as messages share them.
 //!
-//! Each is absent or present, and present but empty is not absent: both travel to consumers.
+//! The delivery mode and the priority stand in the envelope. Each is absent or present, and present but empty is not absent: both travel to consumers.
 
 use std::fmt;
 
@@ -16,8 +16,6 @@ const DEPTH_MEASURED_MAX: u32 = 256;
 pub(crate) struct Properties {
     pub(crate) content_type: Option<Name>,
     pub(crate) headers: Option<Table>,
-    pub(crate) delivery_mode: Option<u8>,
-    pub(crate) priority: Option<u8>,
     pub(crate) correlation_id: Option<Name>,
     pub(crate) reply_to: Option<Name>,
     pub(crate) expiration: Option<Name>,
@@ -66,8 +64,6 @@ impl Properties {
         let headers = self.headers.as_ref();
         texts.map(|text| 1 + text.len() as u64).sum::<u64>()
             + headers.map_or(0, |headers| headers.measure(DEPTH_MEASURED_MAX).bytes)
-            + u64::from(self.delivery_mode.is_some())
-            + u64::from(self.priority.is_some())
             + if self.timestamp.is_some() { 8 } else { 0 }
     }
 
@@ -93,8 +89,6 @@ impl Properties {
             describe(text, name, value);
         }
         describe(text, "headers", self.headers.as_ref());
-        describe(text, "delivery_mode", self.delivery_mode.as_ref());
-        describe(text, "priority", self.priority.as_ref());
         describe(text, "timestamp", self.timestamp.as_ref());
     }
 }
@@ -134,11 +128,9 @@ mod tests {
         properties.content_type = Some(Name::from(""));
         properties.set_user_id(Name::from("guest"));
         assert_eq!(properties.byte_size(), 1 + (1 + 5));
-        properties.delivery_mode = Some(2);
-        properties.priority = Some(0);
         properties.timestamp = Some(0);
-        assert_eq!(properties.byte_size(), 7 + 1 + 1 + 8);
+        assert_eq!(properties.byte_size(), 7 + 8);
         properties.headers = Some(Table::from([("k", true)]));
-        assert_eq!(properties.byte_size(), 17 + 4 + (1 + 1) + (1 + 1));
+        assert_eq!(properties.byte_size(), 15 + 4 + (1 + 1) + (1 + 1));
     }
 }

@@ -1,7 +1,5 @@
 //! The methods by which messages are published: at once, with confirms, or in a transaction.
 
-use std::sync::Arc;
-
 use super::{Channel, direct_reply, full};
 use crate::{
     DirectReplyFault, Entity, Error, ErrorKind, Message, Name, Result,
@@ -11,7 +9,7 @@ use crate::{
         connection_state,
         event::DeliveryTag,
         method::Publish,
-        publish::{self, Checked, Found, Source},
+        publish::{self, Found, Source},
         publish_error::{PublishError, PublishReason},
         reply::{self, Replies},
         room::{ByteRoom, EventRoom},
@@ -136,20 +134,22 @@ impl Channel {
             Ok(source) => source,
             Err(error) => return Err((error, message)),
         };
-        let checked = Checked::new(message, vhost, &self.connection.user)?;
-        if let Err(error) = vhost.route(&source, of.routing_key, &checked, found) {
-            return Err((error, checked.message));
+        let limits = &vhost.context.limits;
+        let checked = bounds::check_message(&message, limits, &self.connection.user)
+            .and_then(|()| vhost.route(&source, of.routing_key, &message, found));
+        if let Err(error) = checked {
+            return Err((error, message));
         }
         let to = (source.name(), Name::from(of.routing_key));
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
         match self.state.begin_publish(mandatory) {
-            Some(Begun::Tx) => self.buffer(checked, to, mandatory, found),
+            Some(Begun::Tx) => self.buffer(message, to, mandatory, found),
             Some(Begun::Now { is_confirmed, room }) => {
-                let published = self.publish_now(checked, to, (mandatory, is_confirmed), found);
+                let published = self.publish_now(message, to, (mandatory, is_confirmed), found);
                 drop(room);
                 published
             }
-            None => Err((full("events"), checked.message)),
+            None => Err((full("events"), message)),
         }
     }
 
@@ -173,30 +173,31 @@ impl Channel {
                 .state
                 .reply_address()
                 .ok_or_else(|| direct_reply(DirectReplyFault::NoConsumer))?;
-            message.properties_mut().reply_to = Some(address);
+            message.set_reply_to(address);
         }
         Ok(source)
     }
 
     fn publish_now(
         &self,
-        checked: Checked,
+        message: Message,
         (exchange, key): (Name, Name),
         (mandatory, is_confirmed): (Mandatory, bool),
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
-        let bytes = checked.byte_size(&exchange, &key);
+        let bytes = message.byte_size_at(&exchange, &key);
         if let Err(reason) = self.vhost().check_room(bytes, found) {
             if is_confirmed && let Some(number) = self.state.refuse() {
                 return Ok(Some(number));
             }
             let is_there_again = || self.vhost().check_room(bytes, found).is_ok();
-            return Err((self.no_room(reason, is_there_again), checked.message));
+            return Err((self.no_room(reason, is_there_again), message));
         }
-        let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
+        let held = publish::held(message, exchange, key);
         // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
         // replies to itself, it returns and confirms first what goes to no queue.
-        let late = if found.queues.is_empty() { found.take_replies() } else { Replies::default() };
+        let late =
+            if found.queues().is_empty() { found.take_replies() } else { Replies::default() };
         self.enqueue(&held, mandatory, found);
         let number = if is_confirmed { self.state.confirm() } else { None };
         late.deliver(&held);
@@ -217,7 +218,7 @@ impl Channel {
     /// now, too, as in `RabbitMQ`, whatever becomes of the transaction.
     fn buffer(
         &self,
-        checked: Checked,
+        message: Message,
         (exchange, key): (Name, Name),
         mandatory: Mandatory,
         found: &mut Found,
@@ -229,22 +230,19 @@ impl Channel {
             Mode::Confirm(_) | Mode::Plain => false,
         });
         if !has_room {
-            return Err((full("transaction_steps"), checked.message));
+            return Err((full("transaction_steps"), message));
         }
-        let bytes = tx::waiting_bytes(checked.byte_size(&exchange, &key), found.queues.len());
+        let bytes = tx::waiting_bytes(message.byte_size_at(&exchange, &key), found.queues().len());
         if let Err(reason) = found.keep_reply_room() {
-            return Err((
-                self.no_room(reason, || found.keep_reply_room().is_ok()),
-                checked.message,
-            ));
+            return Err((self.no_room(reason, || found.keep_reply_room().is_ok()), message));
         }
         let Some(room) = ByteRoom::draw(context, bytes) else {
             let is_there_again = || context.has_room(bytes);
             let error = self.no_room(PublishReason::NO_MEMORY, is_there_again);
-            return Err((error, checked.message));
+            return Err((error, message));
         };
-        let queues = found.queues.iter().map(|cell| cell.name.clone()).collect();
-        let held = Held::Resident(Arc::new(checked.into_envelope(exchange, key)));
+        let queues = found.queues().iter().map(|cell| cell.name.clone()).collect();
+        let held = publish::held(message, exchange, key);
         let publish = TxPublish { held: held.clone(), queues, mandatory, room };
         let late = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => {

@@ -500,14 +500,14 @@ pub(crate) fn resume(resumed: Resumed) {
 }
 
 fn delivered(held: &Held, redelivered: bool, delivery_tag: u64) -> Delivered {
-    let Held::Resident(envelope) = held;
+    let Held::Resident(message) = held;
     Delivered {
         consumer_tag: None,
         delivery_tag: DeliveryTag(delivery_tag),
         redelivered,
-        exchange: envelope.exchange.clone(),
-        routing_key: envelope.routing_key.clone(),
+        exchange: message.exchange().clone(),
+        routing_key: message.routing_key().clone(),
         message_count: None,
-        message: envelope.message.clone(),
+        message: message.clone(),
     }
 }

@@ -101,13 +101,13 @@ impl ChannelState {
 
     /// Returns a mandatory message that reached no queue.
     pub(crate) fn send_back(&self, held: &Held) {
-        let Held::Resident(envelope) = held;
+        let Held::Resident(message) = held;
         let returned = Returned {
             reply_code: ReplyCode::NO_ROUTE,
             reply_text: Name::from(ReplyCode::NO_ROUTE.name()),
-            exchange: envelope.exchange.clone(),
-            routing_key: envelope.routing_key.clone(),
-            message: envelope.message.clone(),
+            exchange: message.exchange().clone(),
+            routing_key: message.routing_key().clone(),
+            message: message.clone(),
         };
         {
             let mut state = self.state.lock();

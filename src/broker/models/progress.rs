@@ -9,7 +9,6 @@ use crate::{
     Limits, Message,
     broker::progress::Progress,
     clock::HostDeadline,
-    message::Envelope,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -123,7 +122,7 @@ fn a_task_learns_of_room() {
         let message = Message::new("x");
         let mut limits = Limits::default();
         // Not a byte more than the message takes.
-        limits.memory_bytes = Envelope::byte_size_of("", "q", &message);
+        limits.memory_bytes = message.byte_size_at("", "q");
         let broker = broker_within(limits);
         let queue = queue(&broker, "q");
         queue.send(message).expect("there is room");

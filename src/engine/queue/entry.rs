@@ -1,8 +1,6 @@
 //! One message in a queue, and the message as a queue holds it.
 
-use std::sync::Arc;
-
-use crate::{engine::ids::Seq, message::Envelope};
+use crate::{Message, engine::ids::Seq};
 
 /// A message that waits in its queue. Small, since a backlog consists of these.
 #[derive(Clone, Debug)]
@@ -35,7 +33,7 @@ pub(crate) struct Past(u32);
 #[derive(Clone, Debug)]
 pub(crate) enum Held {
     /// In memory, shared by all queues that one publish reached.
-    Resident(Arc<Envelope>),
+    Resident(Message),
 }
 
 impl Entry {
@@ -78,7 +76,7 @@ impl Held {
     /// The bytes that this message counts for: body, properties and names.
     pub(crate) fn byte_size(&self) -> u64 {
         match self {
-            Self::Resident(envelope) => envelope.byte_size(),
+            Self::Resident(message) => message.byte_size(),
         }
     }
 }

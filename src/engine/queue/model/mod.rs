@@ -8,7 +8,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::Cell, collections::HashSet, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::HashSet, rc::Rc, time::Duration};
 
 use reference::{Config, Outcome, Reference, Sight};
 pub(crate) use step::Step;
@@ -21,7 +21,6 @@ use super::{
 use crate::{
     Message, Name, Table, Value,
     engine::definition::{QueueDeclaration, QueueDefinition},
-    message::Envelope,
     time::Moment,
 };
 
@@ -332,14 +331,10 @@ fn moment(ms: u64) -> Moment {
 fn message(number: usize, bytes: u8) -> Held {
     let mut body = number.to_be_bytes().to_vec();
     body.resize(body.len() + usize::from(bytes), 0);
-    Held::Resident(Arc::new(Envelope {
-        exchange: Name::default(),
-        routing_key: Name::from("q"),
-        message: Message::new(body),
-    }))
+    Held::Resident(Message::new(body).addressed(Name::default(), Name::from("q")))
 }
 
-fn number(Held::Resident(envelope): &Held) -> usize {
-    let (number, _) = envelope.message.body().split_first_chunk().expect("it has a number");
+fn number(Held::Resident(message): &Held) -> usize {
+    let (number, _) = message.body().split_first_chunk().expect("it has a number");
     usize::from_be_bytes(*number)
 }

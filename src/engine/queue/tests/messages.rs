@@ -143,9 +143,9 @@ fn bytes_are_those_of_what_is_held() {
 #[test]
 fn a_body_is_dropped_by_the_caller_and_never_by_the_queue() {
     let mut desk = Desk::new();
-    let Held::Resident(envelope) = held("a");
+    let Held::Resident(message) = held("a");
     let enqueue = |desk: &mut Desk| {
-        desk.queue.enqueue(Held::Resident(Arc::clone(&envelope)), &mut desk.effects).unwrap();
+        desk.queue.enqueue(Held::Resident(message.clone()), &mut desk.effects).unwrap();
     };
     let keys: Vec<_> = [Settlement::Accept, Settlement::Reject, Settlement::Drop]
         .into_iter()
@@ -164,12 +164,12 @@ fn a_body_is_dropped_by_the_caller_and_never_by_the_queue() {
     enqueue(&mut desk);
     desk.queue.get(AckMode::Auto, Custody::Queue, START, &mut desk.effects).unwrap();
     assert_eq!(desk.effects.freed.len(), 4, "what was got is with whoever got it");
-    assert_eq!(Arc::strong_count(&envelope), 5, "each is still there");
+    assert_eq!(message.holders(), 5, "each is still there");
     enqueue(&mut desk);
     let remains = desk.queue.delete(DeleteConditions::default()).unwrap();
-    assert_eq!(Arc::strong_count(&envelope), 6, "also what went with the queue");
+    assert_eq!(message.holders(), 6, "also what went with the queue");
     drop(remains);
-    assert_eq!(Arc::strong_count(&envelope), 5);
+    assert_eq!(message.holders(), 5);
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn what_a_holder_has_goes_back_with_the_holder() {
     let mut handed = hand_overs.into_iter().map(|of| (of.key.unwrap(), of.message.held));
     let (a, b) = (handed.next().unwrap(), handed.next().unwrap());
     desk.cancel(0);
-    let Held::Resident(envelope) = &a.1;
-    assert_eq!(Arc::strong_count(envelope), 1, "the queue does not have it");
+    let Held::Resident(message) = &a.1;
+    assert_eq!(message.holders(), 1, "the queue does not have it");
     let again = a.clone();
     desk.queue.give_back([a, b], Settlement::Requeue, &mut desk.effects);
     desk.queue.give_back([again], Settlement::Requeue, &mut desk.effects);

@@ -4,12 +4,10 @@
 mod messages;
 mod turns;
 
-use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc};
 
 use super::*;
-use crate::{
-    Message, Name, Table, engine::definition::QueueDeclaration, message::Envelope, time::Moment,
-};
+use crate::{Message, Table, engine::definition::QueueDeclaration, time::Moment};
 
 const START: Moment = Moment::ORIGIN;
 
@@ -174,15 +172,11 @@ fn priority(priority: i32) -> ConsumerTerms {
 }
 
 fn held(word: &str) -> Held {
-    Held::Resident(Arc::new(Envelope {
-        exchange: Name::default(),
-        routing_key: Name::default(),
-        message: Message::new(word.to_owned()),
-    }))
+    Held::Resident(Message::new(word.to_owned()))
 }
 
-fn word(Held::Resident(envelope): &Held) -> String {
-    envelope.message.text().unwrap().to_owned()
+fn word(Held::Resident(message): &Held) -> String {
+    message.text().unwrap().to_owned()
 }
 
 fn after_ms(ms: u64) -> Moment {
