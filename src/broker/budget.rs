@@ -77,13 +77,14 @@ impl Allowance {
             budget.drawn.fetch_add(more, Ordering::SeqCst);
             return false;
         }
-        let spare = (self.drawn - held) / budget.step * budget.step;
-        let gives_back = spare > 2 * budget.step || (spare > 0 && budget.is_tight());
-        if gives_back {
-            self.drawn -= spare;
-            budget.drawn.fetch_sub(spare, Ordering::SeqCst);
+        let spare = self.drawn - held;
+        if spare < budget.step || (spare < 3 * budget.step && !budget.is_tight()) {
+            return false;
         }
-        gives_back
+        let returned = spare / budget.step * budget.step;
+        self.drawn -= returned;
+        budget.drawn.fetch_sub(returned, Ordering::SeqCst);
+        true
     }
 
     /// Gives everything back.

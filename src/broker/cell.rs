@@ -16,7 +16,7 @@ use super::{
     consumer::EndReason,
     context::Context,
     mailbox::Tray,
-    outlet::{Delivered, Outlet},
+    outlet::Outlet,
     timers::Deadline,
     vhost_state::VhostState,
 };
@@ -110,7 +110,7 @@ impl QueueCell {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();
         if state.core.depends_on_settlements() {
-            self.apply_acks(&mut state, &mut after);
+            self.apply_acks(&mut state);
         }
         let result = self.act(&mut state, &mut after, |core, effects| core.enqueue(held, effects));
         drop(state);
@@ -290,7 +290,7 @@ impl QueueCell {
         act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
     ) -> R {
         let mut state = self.state.lock();
-        self.apply_acks(&mut state, after);
+        self.apply_acks(&mut state);
         self.act(&mut state, after, act)
     }
 
@@ -311,7 +311,9 @@ impl QueueCell {
     /// The queue in its lock, told of all acks, for who waits with the lock.
     pub(crate) fn lock<'c>(self: &'c Arc<Self>, after: &mut Aftermath) -> Locked<'c> {
         let mut state = self.state.lock();
-        self.apply_acks(&mut state, after);
+        if self.apply_acks(&mut state) {
+            self.carry_out(&mut state, after);
+        }
         Locked(state)
     }
 
@@ -343,30 +345,26 @@ impl QueueCell {
         }
     }
 
-    /// Tells the queue of acks that were made, and does what they lead to.
-    fn apply_acks(self: &Arc<Self>, state: &mut CellState, after: &mut Aftermath) {
+    /// Tells the queue of acks that were made, and says whether there were any: then what they led
+    /// to is to be carried out.
+    fn apply_acks(&self, state: &mut CellState) -> bool {
         let CellState { core, effects, told, .. } = state;
         self.acks.take(told);
         if told.is_empty() {
-            return;
+            return false;
         }
         core.settle(told, Settlement::Accept, effects);
         told.clear();
-        self.carry_out(state, after);
+        true
     }
 
-    /// Carries out leaf effects, and adds the others to what is left to do.
+    /// Notes what is left to do once the queue is let go, and what the queue draws of the broker's.
     #[inline]
     fn carry_out(self: &Arc<Self>, state: &mut CellState, after: &mut Aftermath) {
         after.has_changed = true;
         let CellState { core, effects, allowance, scheduled, .. } = state;
-        if !effects.hand_overs.is_empty() {
-            self.hand_over(core, effects, after);
-        }
-        after.add(&mut effects.outward);
-        if !effects.freed.is_empty() {
-            after.free(&mut effects.freed);
-            effects.freed.shrink_to(KEPT_EFFECTS);
+        if !effects.is_quiet() {
+            self.note(core, effects, after);
         }
         after.made_room |= allowance.cover(core.bytes(), &self.context.budget);
         if let Some(deadline) = core.next_deadline()
@@ -377,33 +375,21 @@ impl QueueCell {
         }
     }
 
-    /// Carries out the hand-overs, and adds whom to wake.
-    fn hand_over(
-        self: &Arc<Self>,
-        core: &mut QueueCore<Outlet>,
-        effects: &mut Effects,
-        after: &mut Aftermath,
-    ) {
-        // Turned around, because taking from the end is cheaper than a drain.
-        effects.hand_overs.reverse();
-        while let Some(hand_over) = effects.hand_overs.pop() {
-            let outlet = core.credit(hand_over.consumer).expect("it was handed over just now");
-            let Delivered { wake, displaced } = outlet.deliver(hand_over, self);
-            if let Some(wake) = wake {
-                after.wake(wake);
-                // Tasks that are woken do not wait any more.
-                if let Some(tray) = outlet.tray() {
-                    self.relax(tray);
-                }
-            }
-            if let Some(lost) = displaced {
-                // Only consumers without a prefetch lag, so this makes room for nothing.
-                core.give_back([lost.into_parts()], Settlement::Drop, effects);
+    fn note(&self, core: &mut QueueCore<Outlet>, effects: &mut Effects, after: &mut Aftermath) {
+        for consumer in effects.alerts.drain(..) {
+            // One that has ended since is told of its end.
+            let Some(outlet) = core.recipient(consumer) else { continue };
+            let Some(wake) = outlet.wake() else { continue };
+            after.wake(wake);
+            // Tasks that are woken do not wait any more.
+            if let Some(tray) = outlet.tray() {
+                self.relax(tray);
             }
         }
-        if effects.hand_overs.capacity() > KEPT_EFFECTS {
-            effects.hand_overs.shrink_to(KEPT_EFFECTS);
-        }
+        effects.alerts.shrink_to(KEPT_EFFECTS);
+        after.add(&mut effects.outward);
+        after.free(&mut effects.freed);
+        effects.freed.shrink_to(KEPT_EFFECTS);
     }
 }
 
@@ -452,7 +438,7 @@ impl CellState {
 
 /// The tray of a consumer of the handle tier, unless it has ended.
 pub(crate) fn tray_of(core: &mut QueueCore<Outlet>, consumer: ConsumerId) -> Option<&mut Tray> {
-    core.credit(consumer).and_then(Outlet::tray)
+    core.recipient(consumer).and_then(Outlet::tray)
 }
 
 impl Drop for QueueCell {

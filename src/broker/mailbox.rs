@@ -25,7 +25,7 @@ use super::{
     waiting::{Waiting, wake_all},
 };
 use crate::{
-    engine::queue::{Handed, Held, UnackedKey},
+    engine::queue::{Attention, Handed, Held, UnackedKey},
     sync::{Condvar, Mutex, MutexGuard, Rank},
 };
 
@@ -202,9 +202,19 @@ impl Tray {
         self.parcels.is_empty()
     }
 
+    /// Whether anyone waits for a message.
+    #[inline]
+    pub(crate) fn attention(&self) -> Attention {
+        if self.waiting.anyone() || self.token.is_some() {
+            Attention::Somebody
+        } else {
+            Attention::Nobody
+        }
+    }
+
     /// Whoever waits for a message, after one was put in.
     pub(crate) fn ring(&mut self) -> Option<Ring> {
-        (self.waiting.anyone() || self.token.is_some()).then(|| Ring {
+        (self.attention() == Attention::Somebody).then(|| Ring {
             mailbox: Arc::clone(&self.mailbox),
             wakers: self.waiting.take_wakers(),
             token: self.token.clone(),

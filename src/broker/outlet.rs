@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Name,
     broker::consumer::EndReason,
-    engine::queue::{AckMode, Credit, HandOver},
+    engine::queue::{AckMode, Attention, HandOver, Handed, Received, Recipient, UnackedKey},
 };
 
 /// The near end of one consumer.
@@ -29,14 +29,6 @@ pub(crate) struct ChannelOutlet {
     pub(crate) cell: Weak<QueueCell>,
 }
 
-/// What handing a message over leaves to do.
-#[derive(Debug)]
-pub(crate) struct Delivered {
-    pub(crate) wake: Option<Wake>,
-    /// An older message that had to make room.
-    pub(crate) displaced: Option<Parcel>,
-}
-
 /// Someone to wake once no lock is held.
 #[derive(Debug)]
 pub(crate) enum Wake {
@@ -45,22 +37,11 @@ pub(crate) enum Wake {
 }
 
 impl Outlet {
-    /// Hands a message over. Called under the lock of the queue.
-    #[inline]
-    pub(crate) fn deliver(&mut self, hand_over: HandOver, cell: &Arc<QueueCell>) -> Delivered {
-        let HandOver { key, message, .. } = hand_over;
+    /// Whom to wake after a message has come, if anybody waits.
+    pub(crate) fn wake(&mut self) -> Option<Wake> {
         match self {
-            Self::Mailbox(tray) => {
-                let key = key.expect("consumers of the handle tier settle what they receive");
-                let displaced = tray.put(Parcel { message, key });
-                Delivered { wake: tray.ring().map(Wake::Mailbox), displaced }
-            }
-            Self::Channel(outlet) => {
-                let outstanding = key.map(|key| (Arc::clone(cell), key));
-                outlet.channel.deliver(&outlet.tag, &message, outstanding);
-                let wake = Some(Wake::Channel(Arc::clone(&outlet.channel)));
-                Delivered { wake, displaced: None }
-            }
+            Self::Channel(outlet) => Some(Wake::Channel(Arc::clone(&outlet.channel))),
+            Self::Mailbox(tray) => tray.ring().map(Wake::Mailbox),
         }
     }
 
@@ -96,12 +77,38 @@ impl Outlet {
     }
 }
 
-impl Credit for Outlet {
+impl Recipient for Outlet {
+    #[inline]
     fn try_take(&self, mode: AckMode) -> bool {
         match self {
             Self::Mailbox(_) => true,
             Self::Channel(outlet) => outlet.channel.try_take(mode, &outlet.cell),
         }
+    }
+
+    #[inline]
+    fn receive(&mut self, HandOver { key, message, .. }: HandOver) -> Received {
+        match self {
+            Self::Mailbox(tray) => {
+                let key = key.expect("consumers of the handle tier settle what they receive");
+                let displaced = tray.put(Parcel { message, key }).map(Parcel::into_parts);
+                Received { attention: tray.attention(), displaced }
+            }
+            Self::Channel(outlet) => {
+                outlet.deliver(key, &message);
+                Received { attention: Attention::Somebody, displaced: None }
+            }
+        }
+    }
+}
+
+impl ChannelOutlet {
+    fn deliver(&self, key: Option<UnackedKey>, message: &Handed) {
+        let outstanding = key.map(|key| {
+            let cell = self.cell.upgrade().expect("a queue that hands out is alive");
+            (cell, key)
+        });
+        self.channel.deliver(&self.tag, message, outstanding);
     }
 }
 

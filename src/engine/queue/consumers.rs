@@ -13,14 +13,7 @@ use std::collections::VecDeque;
 
 use slab::Slab;
 
-use super::unacked::Newest;
-
-/// Credit that several consumers share, and that a queue cannot see: the prefetch window of a
-/// channel, the room in its outbox.
-pub(crate) trait Credit {
-    /// Takes credit for one delivery. A refusal parks the consumer until [`Consumers::resume`].
-    fn try_take(&self, mode: AckMode) -> bool;
-}
+use super::{recipient::Recipient, unacked::Newest};
 
 /// Whether what is delivered stays unacked until it is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +82,7 @@ struct Consumer<C> {
     /// Where the chain of its hand-outs ends.
     newest: Newest,
     standing: Standing,
-    credit: C,
+    recipient: C,
 }
 
 /// Whether a consumer takes turns. Invariant: its slot is in exactly one level of the round if it
@@ -151,7 +144,7 @@ enum Selection {
     SingleActive(Option<ConsumerId>),
 }
 
-impl<C: Credit> Consumers<C> {
+impl<C: Recipient> Consumers<C> {
     pub(crate) fn new() -> Self {
         Self {
             slots: Slab::new(),
@@ -180,7 +173,7 @@ impl<C: Credit> Consumers<C> {
     pub(crate) fn add(
         &mut self,
         terms: ConsumerTerms,
-        credit: C,
+        recipient: C,
     ) -> Result<ConsumerId, InExclusiveUse> {
         let asks_exclusive = terms.sharing == Sharing::Exclusive;
         let single_active = matches!(self.selection, Selection::SingleActive(_));
@@ -195,7 +188,7 @@ impl<C: Credit> Consumers<C> {
             unacked: 0,
             newest: Newest::NOTHING,
             standing: Standing::Standby,
-            credit,
+            recipient,
         };
         let slot = u32::try_from(self.slots.insert(consumer)).expect("fewer than 2^32 consumers");
         let id = ConsumerId { slot, serial };
@@ -231,7 +224,7 @@ impl<C: Credit> Consumers<C> {
                 next.standing = Standing::Chosen;
             }
         }
-        Some(consumer.credit)
+        Some(consumer.recipient)
     }
 
     /// Lets the single active consumer take its turns, and says whether it was only chosen.
@@ -255,7 +248,7 @@ impl<C: Credit> Consumers<C> {
         }
         let mut consumers: Vec<_> = self.slots.drain().collect();
         consumers.sort_unstable_by_key(|consumer| consumer.serial);
-        consumers.into_iter().map(|consumer| consumer.credit).collect()
+        consumers.into_iter().map(|consumer| consumer.recipient).collect()
     }
 
     /// Finds the consumer whose turn it is among those with credit, takes that credit, and ends
@@ -270,7 +263,7 @@ impl<C: Credit> Consumers<C> {
                 let mode = consumer.terms.mode;
                 if !consumer.has_room() {
                     consumer.standing = Standing::Full;
-                } else if consumer.credit.try_take(mode) {
+                } else if consumer.recipient.try_take(mode) {
                     if level.turns.len() > 1 {
                         level.turns.rotate_left(1);
                     }
@@ -325,8 +318,17 @@ impl<C: Credit> Consumers<C> {
         self.full > 0
     }
 
-    pub(crate) fn credit(&mut self, id: ConsumerId) -> Option<&mut C> {
-        self.get_mut(id).map(|consumer| &mut consumer.credit)
+    pub(crate) fn recipient(&mut self, id: ConsumerId) -> Option<&mut C> {
+        self.get_mut(id).map(|consumer| &mut consumer.recipient)
+    }
+
+    /// What a message needs of the consumer whose turn it is.
+    #[inline]
+    pub(crate) fn on_turn(&mut self, turn: Turn) -> (&mut Newest, &mut C) {
+        let consumer = self.slots.get_mut(turn.consumer.slot as usize);
+        let consumer = consumer.expect("a turn is of a registered consumer");
+        debug_assert_eq!(consumer.serial, turn.consumer.serial, "it is this one's turn");
+        (&mut consumer.newest, &mut consumer.recipient)
     }
 
     /// The end of the chain of its hand-outs.

@@ -1,54 +1,12 @@
 //! What a queue asks the shell to do.
 //!
-//! A queue's methods append to an [`Effects`] that the caller owns and reuses. Hand-overs are
-//! *leaf* effects: the caller carries them out before it lets go of the queue, so that deliveries
-//! leave in the order of the queue. Everything else is *outward* and waits until it has let go:
-//! other queues, the topology, and the destructors of bodies, which are the user's code.
+//! A queue's methods append to an [`Effects`] that the caller owns and reuses. What is handed over
+//! is with its [recipient](super::Recipient) already, in the order of the queue. Everything else
+//! waits until the caller has let go of the queue: those to be woken, other queues, the topology,
+//! and the destructors of bodies, which are the user's code.
 
-use super::{
-    consumers::{ConsumerId, Custody},
-    entry::{Entry, Held, Past, Stamp},
-    unacked::UnackedKey,
-};
+use super::{consumers::ConsumerId, entry::Held};
 use crate::engine::ids::Seq;
-
-/// A message for a consumer.
-#[derive(Debug)]
-pub(crate) struct HandOver {
-    pub(crate) consumer: ConsumerId,
-    /// How to settle it; `None` if the delivery itself did.
-    pub(crate) key: Option<UnackedKey>,
-    pub(crate) message: Handed,
-}
-
-/// A message as the one who receives it sees it.
-#[derive(Debug)]
-pub(crate) struct Handed {
-    pub(crate) held: Held,
-    past: Past,
-}
-
-impl Handed {
-    /// Takes a message out of the queue, and says what stays there of it.
-    pub(super) fn out_of(entry: Entry, custody: Custody) -> (Self, Stamp, Option<Held>) {
-        let Entry { stamp, held } = entry;
-        let kept = match custody {
-            Custody::Holder => None,
-            Custody::Queue => Some(held.clone()),
-        };
-        (Self { held, past: stamp.past }, stamp, kept)
-    }
-
-    /// Whether it was handed out before, seen or not.
-    pub(crate) fn is_redelivered(&self) -> bool {
-        self.past.is_redelivered()
-    }
-
-    /// How many times it was received before and given back.
-    pub(crate) fn returns(&self) -> u32 {
-        self.past.returns()
-    }
-}
 
 /// What has to be done after the queue is let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +36,8 @@ pub(crate) enum Staging {
 /// The out-parameter of a queue's methods.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    pub(crate) hand_overs: Vec<HandOver>,
+    /// Consumers who got a message and have somebody to be told, once for each message.
+    pub(crate) alerts: Vec<ConsumerId>,
     pub(crate) outward: Vec<Outward>,
     /// Messages that have left the queue for good, to be dropped by the caller.
     pub(crate) freed: Vec<Held>,
@@ -89,6 +48,12 @@ pub(crate) struct Effects {
 impl Effects {
     pub(crate) fn new(staging: Staging) -> Self {
         Self { staging, ..Self::default() }
+    }
+
+    /// Whether the caller has nothing to do. (What is staged is for the store.)
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.alerts.is_empty() && self.outward.is_empty() && self.freed.is_empty()
     }
 
     /// Notes what a store would have to write.

@@ -15,18 +15,18 @@ mod idle;
 #[allow(clippy::indexing_slicing, reason = "a model may panic: that is its way to speak")]
 pub(crate) mod model;
 mod ready;
+mod recipient;
 #[cfg(test)]
 mod tests;
 mod unacked;
 
 use std::time::Duration;
 
-pub(crate) use consumers::{
-    AckMode, ConsumerId, ConsumerTerms, Credit, Custody, InExclusiveUse, Sharing,
-};
+pub(crate) use consumers::{AckMode, ConsumerId, ConsumerTerms, Custody, InExclusiveUse, Sharing};
 pub(crate) use counts::Counts;
-pub(crate) use effect::{Effects, HandOver, Handed, Outward, Staging};
+pub(crate) use effect::{Effects, Outward, Staging};
 pub(crate) use entry::Held;
+pub(crate) use recipient::{Attention, HandOver, Handed, Received, Recipient};
 pub(crate) use unacked::UnackedKey;
 
 use self::{
@@ -108,7 +108,7 @@ struct Options {
     idle: Option<Idle>,
 }
 
-/// The state of one queue. `C` is what its consumers share credit through.
+/// The state of one queue. `C` is the far end of its consumers.
 #[derive(Debug)]
 pub(crate) struct QueueCore<C> {
     ready: Ready,
@@ -124,7 +124,7 @@ pub(crate) struct QueueCore<C> {
     options: Option<Box<Options>>,
 }
 
-impl<C: Credit> QueueCore<C> {
+impl<C: Recipient> QueueCore<C> {
     /// An empty queue, in use from `now` on.
     pub(crate) fn new(definition: &QueueDefinition, now: Moment) -> Self {
         let mut queue = Self {
@@ -248,10 +248,10 @@ impl<C: Credit> QueueCore<C> {
     pub(crate) fn consume(
         &mut self,
         terms: ConsumerTerms,
-        credit: C,
+        recipient: C,
         now: Moment,
     ) -> Result<ConsumerId, InExclusiveUse> {
-        let id = self.consumers.add(terms, credit)?;
+        let id = self.consumers.add(terms, recipient)?;
         self.touch(now);
         Ok(id)
     }
@@ -266,12 +266,12 @@ impl<C: Credit> QueueCore<C> {
         now: Moment,
         effects: &mut Effects,
     ) -> Option<C> {
-        let credit = self.consumers.remove(consumer)?;
+        let recipient = self.consumers.remove(consumer)?;
         self.touch(now);
         if self.auto_delete && self.consumers.is_empty() {
             effects.outward.push(Outward::Abandoned);
         }
-        Some(credit)
+        Some(recipient)
     }
 
     /// Credit that consumers share with others has come back.
@@ -361,8 +361,8 @@ impl<C: Credit> QueueCore<C> {
         self.life == Life::Deleted
     }
 
-    pub(crate) fn credit(&mut self, consumer: ConsumerId) -> Option<&mut C> {
-        self.consumers.credit(consumer)
+    pub(crate) fn recipient(&mut self, consumer: ConsumerId) -> Option<&mut C> {
+        self.consumers.recipient(consumer)
     }
 
     /// Its consumers, oldest first.
@@ -417,18 +417,22 @@ impl<C: Credit> QueueCore<C> {
     fn hand_over(&mut self, entry: Entry, turn: Turn, effects: &mut Effects) {
         let Turn { consumer, mode, custody } = turn;
         let (message, stamp, kept) = Handed::out_of(entry, mode.custody(custody));
+        if mode == AckMode::Auto {
+            self.leave(stamp, effects);
+            self.counts.auto_acked += 1;
+        }
+        let (newest, recipient) = self.consumers.on_turn(turn);
         let key = match mode {
-            AckMode::Auto => {
-                self.leave(stamp, effects);
-                self.counts.auto_acked += 1;
-                None
-            }
-            AckMode::Manual => {
-                let newest = self.consumers.newest(consumer).expect("it is this one's turn");
-                Some(self.unacked.push(stamp, kept, consumer, newest))
-            }
+            AckMode::Auto => None,
+            AckMode::Manual => Some(self.unacked.push(stamp, kept, consumer, newest)),
         };
-        effects.hand_overs.push(HandOver { consumer, key, message });
+        let received = recipient.receive(HandOver { consumer, key, message });
+        if received.attention == Attention::Somebody {
+            effects.alerts.push(consumer);
+        }
+        if let Some((key, held)) = received.displaced {
+            self.end(key, Some(held), Settlement::Drop, effects);
+        }
     }
 
     /// Ends one hand-out, with the message if its holder has it. `false` if it has ended before.

@@ -3,6 +3,8 @@
 //! Those of one consumer are linked in the order in which it got them, so that accepting one and
 //! all earlier ones looks at no others.
 
+use std::num::NonZeroU64;
+
 use slab::Slab;
 
 use super::{
@@ -19,7 +21,7 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct UnackedKey {
     slot: u32,
     /// Counts hand-outs of the queue, so it also says which of two was handed out first.
-    serial: u64,
+    serial: NonZeroU64,
 }
 
 /// One message that is handed out.
@@ -30,7 +32,7 @@ pub(crate) struct HandOut {
     pub(crate) held: Option<Held>,
     /// To whom; `None` for one that was got rather than pushed.
     pub(crate) consumer: Option<ConsumerId>,
-    serial: u64,
+    serial: NonZeroU64,
     /// The slots of the neighbours in the chain of the consumer's hand-outs.
     older: u32,
     newer: u32,
@@ -44,7 +46,8 @@ pub(crate) struct Newest(u32);
 #[derive(Debug, Default)]
 pub(crate) struct Unacked {
     slots: Slab<HandOut>,
-    next_serial: u64,
+    /// The serial number of the latest hand-out, and zero before the first.
+    serial: u64,
 }
 
 impl Newest {
@@ -144,8 +147,8 @@ impl Unacked {
         consumer: Option<ConsumerId>,
         older: u32,
     ) -> UnackedKey {
-        let serial = self.next_serial;
-        self.next_serial += 1;
+        self.serial += 1;
+        let serial = NonZeroU64::new(self.serial).expect("it counts from one");
         let handed = HandOut { stamp, held, consumer, serial, older, newer: NONE };
         let slot = self.slots.insert(handed);
         let slot = u32::try_from(slot).ok().filter(|slot| *slot < NONE);

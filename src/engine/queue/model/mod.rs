@@ -8,15 +8,21 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::Cell, collections::HashSet, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    rc::Rc,
+    time::Duration,
+};
 
 use reference::{Config, Outcome, Reference, Sight};
 pub(crate) use step::Step;
 use step::{Pick, Returning, Terms, WINDOWS};
 
 use super::{
-    AckMode, ConsumerId, ConsumerTerms, Credit, Custody, DeleteConditions, Effects, Handed, Held,
-    Outward, QueueCore, Settlement, Staging, UnackedKey, effect::Staged,
+    AckMode, Attention, ConsumerId, ConsumerTerms, Custody, DeleteConditions, Effects, HandOver,
+    Handed, Held, Outward, QueueCore, Received, Recipient, Settlement, Staging, UnackedKey,
+    effect::Staged,
 };
 use crate::{
     Message, Name, Table, Value,
@@ -37,9 +43,10 @@ struct Outlet {
     consumer: usize,
     custody: Custody,
     window: Rc<Window>,
+    received: Rc<RefCell<Vec<HandOver>>>,
 }
 
-impl Credit for Outlet {
+impl Recipient for Outlet {
     fn try_take(&self, mode: AckMode) -> bool {
         let taken = self.window.taken.get();
         if self.window.limit.get().is_some_and(|limit| taken >= u32::from(limit)) {
@@ -50,6 +57,11 @@ impl Credit for Outlet {
         }
         true
     }
+
+    fn receive(&mut self, hand_over: HandOver) -> Received {
+        self.received.borrow_mut().push(hand_over);
+        Received { attention: Attention::Nobody, displaced: None }
+    }
 }
 
 /// A queue and its reference.
@@ -58,6 +70,8 @@ pub(crate) struct Life {
     core: QueueCore<Outlet>,
     reference: Reference,
     effects: Effects,
+    /// What was handed over in the latest step, in order.
+    received: Rc<RefCell<Vec<HandOver>>>,
     windows: [Rc<Window>; WINDOWS as usize],
     /// By the number of the consumer.
     ids: Vec<ConsumerId>,
@@ -88,6 +102,7 @@ impl Life {
             core: QueueCore::new(&definition, Moment::ORIGIN),
             reference: Reference::new(config),
             effects: Effects::new(Staging::On),
+            received: Rc::default(),
             windows: Default::default(),
             ids: Vec::new(),
             keys: Vec::new(),
@@ -154,7 +169,8 @@ impl Life {
             return;
         }
         let window = Rc::clone(&self.windows[usize::from(terms.window)]);
-        let outlet = Outlet { consumer: self.ids.len(), custody: terms.custody, window };
+        let received = Rc::clone(&self.received);
+        let outlet = Outlet { consumer: self.ids.len(), custody: terms.custody, window, received };
         let asked = ConsumerTerms {
             mode: terms.mode,
             custody: terms.custody,
@@ -283,11 +299,11 @@ impl Life {
     }
 
     fn compare_effects(&mut self, expected: &Outcome) {
-        let hand_overs = std::mem::take(&mut self.effects.hand_overs);
+        let hand_overs = self.received.take();
         let pushed = hand_overs
             .into_iter()
             .map(|hand_over| {
-                let outlet = self.core.credit(hand_over.consumer).expect("it is registered");
+                let outlet = self.core.recipient(hand_over.consumer).expect("it is registered");
                 let (consumer, custody) = (outlet.consumer, outlet.custody);
                 (consumer, self.sight(hand_over.message, hand_over.key, custody))
             })

@@ -84,7 +84,7 @@ fn an_id_outlived_by_its_consumer_is_nobody() {
     desk.publish("b");
     desk.check("1:b");
     let former = desk.consumers[0];
-    assert!(desk.queue.credit(former).is_none());
+    assert!(desk.queue.recipient(former).is_none());
     assert!(desk.queue.remove_consumer(former, START, &mut desk.effects).is_none());
     // What the former one gives back frees no room of its successor.
     desk.settle("a", Settlement::Requeue);
@@ -177,7 +177,7 @@ fn what_a_holder_has_goes_back_with_the_holder() {
     let mut desk = Desk::new();
     desk.consume(ConsumerTerms { custody: Custody::Holder, ..TERMS });
     desk.publish("a b");
-    let hand_overs = std::mem::take(&mut desk.effects.hand_overs);
+    let hand_overs = desk.received.take();
     let mut handed = hand_overs.into_iter().map(|of| (of.key.unwrap(), of.message.held));
     let (a, b) = (handed.next().unwrap(), handed.next().unwrap());
     desk.cancel(0);
@@ -290,7 +290,9 @@ fn an_auto_delete_queue_is_abandoned_by_its_last_consumer() {
 
 #[test]
 fn a_queue_that_is_used_does_not_expire() {
-    let Desk { mut queue, mut effects, .. } = Desk::with_argument("x-expires", 100);
+    let desk = Desk::with_argument("x-expires", 100);
+    let hand = desk.hand(Purse::default());
+    let Desk { mut queue, mut effects, .. } = desk;
     assert_eq!(queue.next_deadline(), Some(after_ms(100)));
     queue.enqueue(held("a"), &mut effects).unwrap();
     assert_eq!(queue.next_deadline(), Some(after_ms(100)), "publishing is no use");
@@ -298,7 +300,7 @@ fn a_queue_that_is_used_does_not_expire() {
     assert_eq!(queue.next_deadline(), Some(after_ms(110)));
     assert!(queue.get(AckMode::Auto, Custody::Queue, after_ms(20), &mut effects).is_none());
     assert_eq!(queue.next_deadline(), Some(after_ms(120)), "getting nothing is use");
-    let consumer = queue.consume(TERMS, Purse::default(), after_ms(30)).unwrap();
+    let consumer = queue.consume(TERMS, hand, after_ms(30)).unwrap();
     assert_eq!(queue.next_deadline(), None, "a consumer is use for as long as it is there");
     assert!(!queue.is_expired(after_ms(9_999)));
     queue.remove_consumer(consumer, after_ms(400), &mut effects).unwrap();

@@ -4,7 +4,11 @@
 mod messages;
 mod turns;
 
-use std::{cell::Cell, collections::BTreeMap, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
 
 use super::*;
 use crate::{Message, Table, engine::definition::QueueDeclaration, time::Moment};
@@ -14,6 +18,16 @@ const START: Moment = Moment::ORIGIN;
 /// Shared credit that remembers how often it was asked for.
 #[derive(Clone, Debug, Default)]
 struct Purse(Rc<PurseState>);
+
+/// What was handed over, in order.
+type Hands = Rc<RefCell<Vec<HandOver>>>;
+
+/// A consumer, who puts all that it receives with the others' on one list.
+#[derive(Clone, Debug)]
+struct Hand {
+    purse: Purse,
+    received: Hands,
+}
 
 #[derive(Debug)]
 struct PurseState {
@@ -39,19 +53,26 @@ impl Purse {
     }
 }
 
-impl Credit for Purse {
+impl Recipient for Hand {
     fn try_take(&self, _: AckMode) -> bool {
-        self.0.asked.set(self.0.asked.get() + 1);
-        let Some(left) = self.0.left.get().checked_sub(1) else { return false };
-        self.0.left.set(left);
+        let PurseState { asked, left } = &*self.purse.0;
+        asked.set(asked.get() + 1);
+        let Some(rest) = left.get().checked_sub(1) else { return false };
+        left.set(rest);
         true
+    }
+
+    fn receive(&mut self, hand_over: HandOver) -> Received {
+        self.received.borrow_mut().push(hand_over);
+        Received { attention: Attention::Nobody, displaced: None }
     }
 }
 
 /// A queue whose messages are words and whose consumers are known by the order they came in.
 struct Desk {
-    queue: QueueCore<Purse>,
+    queue: QueueCore<Hand>,
     effects: Effects,
+    received: Hands,
     consumers: Vec<ConsumerId>,
     /// The latest hand-out of each word.
     keys: BTreeMap<String, UnackedKey>,
@@ -72,6 +93,7 @@ impl Desk {
         Self {
             queue: QueueCore::new(&definition, START),
             effects: Effects::new(Staging::On),
+            received: Hands::default(),
             consumers: Vec::new(),
             keys: BTreeMap::new(),
         }
@@ -95,13 +117,17 @@ impl Desk {
     }
 
     fn consume_with(&mut self, terms: ConsumerTerms, purse: Purse) {
-        let id = self.queue.consume(terms, purse, START).unwrap();
+        let id = self.queue.consume(terms, self.hand(purse), START).unwrap();
         self.queue.dispatch(&mut self.effects);
         self.consumers.push(id);
     }
 
     fn refuses(&mut self, terms: ConsumerTerms) -> bool {
-        self.queue.consume(terms, Purse::default(), START).is_err()
+        self.queue.consume(terms, self.hand(Purse::default()), START).is_err()
+    }
+
+    fn hand(&self, purse: Purse) -> Hand {
+        Hand { purse, received: Hands::clone(&self.received) }
     }
 
     /// Cancels a consumer and gives nothing back.
@@ -125,7 +151,7 @@ impl Desk {
 
     fn handed_over(&mut self) -> String {
         let mut found = Vec::new();
-        for hand_over in self.effects.hand_overs.drain(..) {
+        for hand_over in self.received.borrow_mut().drain(..) {
             let known = |id: &ConsumerId| *id == hand_over.consumer;
             let consumer = self.consumers.iter().position(known).unwrap_or(self.consumers.len());
             let word = word(&hand_over.message.held);

@@ -263,7 +263,7 @@ proptest! {
                 1 => desk.queue.resume(&mut desk.effects),
                 _ => desk.publish(&nth.to_string()),
             }
-            for hand_over in desk.effects.hand_overs.drain(..) {
+            for hand_over in desk.received.take() {
                 let at = desk.consumers.iter().position(|id| *id == hand_over.consumer).unwrap();
                 if at == bounded {
                     held.extend(hand_over.key);
