@@ -46,6 +46,7 @@ impl Acks {
     }
 
     /// Notes an ack, and says whether it has to be told at once.
+    #[inline]
     pub(crate) fn note(&self, key: UnackedKey, bytes: u64, cell: &Arc<QueueCell>) -> bool {
         let context = cell.context();
         let mut state = self.0.lock();
@@ -111,6 +112,7 @@ impl Backlog {
 impl Context {
     /// Whether so many bytes more would fit now, after all that has been acked. No lock may be
     /// held.
+    #[inline]
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         self.budget.has_room(bytes) || {
             self.backlog.tell();
@@ -125,6 +127,7 @@ impl Context {
     }
 
     /// Whether anyone waits for what an ack may bring: room, or the last message to be settled.
+    #[inline]
     fn is_watched(&self) -> bool {
         self.progress.is_awaited() || self.room.is_awaited() || self.budget.is_tight()
     }

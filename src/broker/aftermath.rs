@@ -14,15 +14,21 @@ use crate::engine::queue::{Held, Outward, Remains};
 #[derive(Debug, Default)]
 #[must_use = "somebody may have to be woken"]
 pub(crate) struct Aftermath {
+    /// What concerns others. Mostly there is nothing.
+    errands: Option<Errands>,
+    /// Whether bytes were given back that a publisher may wait for.
+    pub(super) made_room: bool,
+    /// Whether the queue was changed, rather than only looked at.
+    pub(super) has_changed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Errands {
     wake: Option<Wake>,
     /// A message that is dropped.
     freed: Option<Held>,
     /// Invariant: there is nothing of a kind in here while there is none above.
     more: Option<Box<More>>,
-    /// Whether bytes were given back that a publisher may wait for.
-    pub(super) made_room: bool,
-    /// Whether the queue was changed, rather than only looked at.
-    pub(super) has_changed: bool,
 }
 
 /// What is seldom left, in the order in which it came.
@@ -46,47 +52,59 @@ impl Aftermath {
     }
 
     pub(super) fn wake(&mut self, wake: Wake) {
-        if self.wake.is_none() {
-            self.wake = Some(wake);
+        let errands = self.errands.get_or_insert_default();
+        if errands.wake.is_none() {
+            errands.wake = Some(wake);
         } else {
-            self.more().wakes.push(wake);
+            errands.more().wakes.push(wake);
         }
     }
 
     /// Empties the list of messages that are to be dropped.
     pub(super) fn free(&mut self, freed: &mut Vec<Held>) {
-        if self.freed.is_none() {
-            self.freed = freed.pop();
+        let Some(last) = freed.pop() else { return };
+        let errands = self.errands.get_or_insert_default();
+        if errands.freed.is_none() {
+            errands.freed = Some(last);
+        } else {
+            freed.push(last);
         }
         if !freed.is_empty() {
-            self.more().freed.append(freed);
+            errands.more().freed.append(freed);
         }
     }
 
     /// Empties the list of what concerns others than the queue.
     pub(super) fn add(&mut self, outward: &mut Vec<Outward>) {
         if !outward.is_empty() {
-            self.more().outward.append(outward);
+            self.errands.get_or_insert_default().more().outward.append(outward);
         }
     }
 
     /// Does it. Runs other people's code, so no lock may be held.
     #[inline]
     pub(crate) fn run(self, cell: &Arc<QueueCell>) {
-        let Self { wake, freed, more, made_room, has_changed } = self;
-        if made_room {
+        if self.made_room {
             cell.context().room.made();
         }
-        if has_changed {
+        if self.has_changed {
             cell.context().progress.made();
         }
-        if let Some(wake) = wake {
+        if let Some(errands) = self.errands {
+            errands.run(cell);
+        }
+    }
+}
+
+impl Errands {
+    fn run(self, cell: &Arc<QueueCell>) {
+        if let Some(wake) = self.wake {
             wake.wake();
         }
-        if let Some(more) = more {
+        if let Some(more) = self.more {
             more.run(cell);
         }
-        if let Some(freed) = freed {
+        if let Some(freed) = self.freed {
             drop_message(freed);
         }
     }

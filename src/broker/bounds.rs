@@ -14,6 +14,7 @@ pub(crate) const DEFAULT_USER: &str = "guest";
 const EXPIRATION_MS_MAX: u64 = 315_360_000_000;
 
 /// Checks that a name fits AMQP's short string.
+#[inline]
 pub(crate) fn check_name(entity: Entity, name: &str) -> Result<()> {
     if name.len() > Name::BYTES_MAX {
         return Err(Error::plain(refusal::too_long(entity, name)));
@@ -60,11 +61,13 @@ fn check_table(table: &Table, limits: &Limits) -> Result<Option<Name>> {
 }
 
 /// Checks what `RabbitMQ` checks of a message, in its order, and its size.
+#[inline]
 pub(crate) fn check_message(message: &Message, limits: &Limits, user: &str) -> Result<()> {
     check_limit("message_bytes", limits.message_bytes, message.body().len() as u64)?;
-    if message.is_plain() {
-        return Ok(());
-    }
+    if message.is_plain() { Ok(()) } else { check_properties(message, limits, user) }
+}
+
+fn check_properties(message: &Message, limits: &Limits, user: &str) -> Result<()> {
     if let Some(headers) = message.headers()
         && let Some(long) = check_table(headers, limits)?
     {
@@ -166,11 +169,14 @@ fn check_short_properties(message: &Message) -> Result<()> {
 }
 
 /// Checks a size or a count against its bound.
+#[inline]
 pub(crate) fn check_limit(limit: &'static str, max: u64, found: u64) -> Result<()> {
-    if found > max {
-        return Err(Error::plain(ErrorKind::LimitExceeded { limit, max, found }));
-    }
-    Ok(())
+    if found > max { Err(beyond(limit, max, found)) } else { Ok(()) }
+}
+
+#[cold]
+fn beyond(limit: &'static str, max: u64, found: u64) -> Error {
+    Error::plain(ErrorKind::LimitExceeded { limit, max, found })
 }
 
 fn invalid(property: &'static str, text: String) -> Error {

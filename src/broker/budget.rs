@@ -39,6 +39,7 @@ impl Budget {
     /// Whether so many bytes more would fit now. Publishers that ask at the same time may all be
     /// told yes: together they can pass the bound by one publish each. Nothing always fits, also
     /// while the bound is passed.
+    #[inline]
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         bytes == 0 || self.drawn.load(Ordering::SeqCst).saturating_add(bytes) <= self.max
     }
@@ -70,6 +71,7 @@ impl Budget {
 impl Allowance {
     /// Draws or gives back so that what is drawn covers what the queue holds. Says whether it gave
     /// back.
+    #[inline]
     pub(crate) fn cover(&mut self, held: u64, budget: &Budget) -> bool {
         if self.drawn < held {
             let more = (held - self.drawn).next_multiple_of(budget.step);

@@ -106,6 +106,7 @@ impl QueueCell {
     }
 
     /// Adds a message. It comes back if the queue has been deleted meanwhile.
+    #[inline]
     pub(crate) fn enqueue(self: &Arc<Self>, held: Held) -> Result<(), Held> {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Entity, Error, ErrorKind, Message, Name, Result,
     engine::queue::{Handed, Held, Settlement, UnackedKey},
+    message::Address,
 };
 
 /// A message in one's hands, readable like the [`Message`] it holds.
@@ -128,13 +129,13 @@ impl Delivery {
     /// The exchange that it was published to; empty for the default one.
     #[must_use]
     pub fn exchange(&self) -> &str {
-        self.message().exchange()
+        &self.message().address().exchange
     }
 
     /// The key that it was published with.
     #[must_use]
     pub fn routing_key(&self) -> &str {
-        self.message().routing_key()
+        &self.message().address().routing_key
     }
 
     /// Whether it was handed out before, so that somebody may have seen it.
@@ -174,7 +175,7 @@ impl Delivery {
         let Some(key) = self.0.duty else { return Ok(()) };
         match &self.0.from {
             Origin::Consumer(consumer) => consumer.accept_through(key)?,
-            Origin::Queue(cell) => cell.accept(key, self.0.byte_size()),
+            Origin::Queue(cell) => cell.accept(key, self.0.bytes()),
         }
         self.0.duty = None;
         Ok(())
@@ -286,7 +287,8 @@ impl Delivery {
             if let Err(reason) = find_requester(&vhost, to, &reply, found) {
                 return Err(PublishError::new(reason, reply));
             }
-            found.enqueue(publish::held(reply, Name::default(), Name::from(to)));
+            let address = Address { exchange: Name::default(), routing_key: Name::from(to) };
+            found.enqueue(publish::held(reply, address));
             Ok(())
         })
     }
@@ -319,7 +321,7 @@ fn find_requester(
     if found.queues().is_empty() && !reply::is_address(to) {
         return Err(PublishReason::Unroutable);
     }
-    vhost.check_room(reply.byte_size_at("", to), found)
+    vhost.check_room(reply.bytes_at("", to), found)
 }
 
 impl Deref for Delivery {
@@ -383,13 +385,13 @@ impl Acker {
     fn settle_as(&mut self, settlement: Settlement) {
         let Some(key) = self.duty.take() else { return };
         match settlement {
-            Settlement::Accept => self.cell().accept(key, self.byte_size()),
+            Settlement::Accept => self.cell().accept(key, self.bytes()),
             _ => self.cell().give_back(key, self.message.held.clone(), settlement),
         }
     }
 
-    fn byte_size(&self) -> u64 {
-        self.message.held.byte_size()
+    fn bytes(&self) -> u64 {
+        self.message.held.bytes().into()
     }
 
     fn check_open(&self) -> Result<()> {

@@ -17,7 +17,7 @@ use super::{
     vhost::VirtualHost,
     vhost_state::IfUnused,
 };
-use crate::{Entity, Error, Message, Name, Result, clock::HostDeadline};
+use crate::{Entity, Error, Message, Name, Result, clock::HostDeadline, message::Address};
 
 /// A handle to an exchange: a cheap clone. Publishing through it looks up nothing but the key.
 ///
@@ -288,39 +288,46 @@ impl Exchange {
     }
 
     /// Checks a message and finds where it goes.
+    #[inline]
     pub(crate) fn route(
         &self,
         key: &str,
         message: &Message,
         found: &mut Found,
     ) -> Result<(), PublishReason> {
-        self.check_publish(key)?;
         let vhost = self.vhost.state();
+        let from = vhost.origin(&self.source, key);
+        // Where others went like it, everything was in order, and nothing has changed since.
+        let is_known = message.headers().is_none() && found.recall(from);
+        if !is_known {
+            self.check_publish(key)?;
+        }
         bounds::check_message(message, &vhost.context.limits, bounds::DEFAULT_USER)?;
-        Ok(vhost.route(&self.source, key, message, found)?)
+        if !is_known {
+            vhost.find(&self.source, from, message, found)?;
+        }
+        Ok(())
     }
 
     /// Checks that there is room wherever a message goes. Who waits for it as a reply keeps it.
+    #[inline]
     pub(crate) fn check_room(
         &self,
         key: &str,
         message: &Message,
         found: &mut Found,
     ) -> Result<(), PublishReason> {
-        self.vhost.state().check_room(message.byte_size_at(self.name(), key), found)
+        self.vhost.state().check_room(message.bytes_at(self.name(), key), found)
     }
 
     /// Puts a message where it goes, and says how many queues took it.
+    #[inline]
     pub(crate) fn enqueue(&self, key: &str, message: Message, found: &mut Found) -> u32 {
         if found.is_empty() {
             return 0;
         }
-        found.enqueue(publish::held(message, self.source.name(), found.name_of(key)))
-    }
-
-    /// The name of the exchange, to be kept with a message.
-    pub(crate) fn source_name(&self) -> Name {
-        self.source.name()
+        let address = found.address(&self.source, key);
+        found.enqueue(publish::held(message, address))
     }
 
     pub(crate) fn publish_all(
@@ -331,7 +338,8 @@ impl Exchange {
     ) -> Result<Routed, PublishReason> {
         self.check_publish(key)?;
         let plan = publish::with_found(|found| self.plan(key, messages, mandatory, found))?;
-        Ok(Routed { queues: plan.enqueue(&self.source.name(), key, messages) })
+        let to = Address { exchange: self.source.name(), routing_key: Name::from(key) };
+        Ok(Routed { queues: plan.enqueue(&to, messages) })
     }
 
     /// Checks and routes a batch, and changes nothing.
@@ -357,7 +365,7 @@ impl Exchange {
             if mandatory == Mandatory::Yes && queues.is_none() {
                 return Err(PublishReason::Unroutable);
             }
-            let size = message.byte_size_at(self.name(), key);
+            let size = u64::from(message.bytes_at(self.name(), key));
             bytes = bytes.saturating_add(size.saturating_mul(queues.unwrap_or(0) as u64));
         }
         if !vhost.context.has_room(bytes) {
@@ -407,6 +415,7 @@ impl Exchange {
         refusal::of_binding(error, &self.source.name(), &other.endpoint(), vhost)
     }
 
+    #[inline]
     fn check_publish(&self, key: &str) -> Result<()> {
         let vhost = self.vhost.state();
         vhost.check_publishing()?;

@@ -133,12 +133,13 @@ impl Parcel {
 }
 
 impl Taken {
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Parcel> {
-        let parcel = self.0.pop_front();
+        let parcel = self.0.pop_front()?;
         if self.0.is_empty() && self.0.capacity() > KEPT_PARCELS {
             self.0 = VecDeque::new();
         }
-        parcel
+        Some(parcel)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -171,18 +172,26 @@ impl Tray {
     }
 
     /// Puts a message in; the oldest comes back if it has to give way.
+    #[inline]
     pub(crate) fn put(&mut self, parcel: Parcel) -> Option<Parcel> {
         self.parcels.push_back(parcel);
         match self.lag {
-            Lag::AtMost(most) if self.parcels.len() > most.max(1) as usize => {
-                self.mailbox.lost.fetch_add(1, Ordering::Relaxed);
-                self.parcels.pop_front()
-            }
-            Lag::AtMost(_) | Lag::Unbounded => None,
+            Lag::AtMost(most) => self.make_room(most),
+            Lag::Unbounded => None,
         }
     }
 
+    #[cold]
+    fn make_room(&mut self, most: u32) -> Option<Parcel> {
+        if self.parcels.len() <= most.max(1) as usize {
+            return None;
+        }
+        self.mailbox.lost.fetch_add(1, Ordering::Relaxed);
+        self.parcels.pop_front()
+    }
+
     /// Takes the next message, and what is behind it as well if nobody waits for that.
+    #[inline]
     pub(crate) fn take(&mut self, taken: &mut Taken) -> Option<Parcel> {
         if self.receipt == Receipt::Hands && self.lag == Lag::Unbounded && !self.is_urgent {
             debug_assert!(taken.0.is_empty(), "what is in the mailbox comes first");
@@ -194,6 +203,7 @@ impl Tray {
     }
 
     /// Takes the next message and nothing else.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Parcel> {
         self.parcels.pop_front()
     }

@@ -1,8 +1,9 @@
 //! Where recent messages went, so that the next ones like them need not be routed.
 //!
 //! Each thread keeps its own few routes. A route holds for as long as the topology of its virtual
-//! host is as it was when it was found: every change gives the virtual host a new [`Stamp`], and
-//! no two virtual hosts of a process ever have the same one. A publisher reads the stamp before it
+//! host is as it was when it was found: every change gives the virtual host a new [`Stamp`], its end
+//! too, and no two virtual hosts of a process ever have the same one. So whoever goes a way that is
+//! remembered need not ask whether the exchange is there and anything is published at all. A publisher reads the stamp before it
 //! routes, and whoever changes something sets a new one after the change and before the call
 //! returns; so a publish that begins after a change was made sees it.
 //!
@@ -14,7 +15,7 @@ use std::sync::{
 };
 
 use super::cell::QueueCell;
-use crate::Name;
+use crate::message::Address;
 
 /// How many routes a thread remembers: enough for a few handles and keys in turn, and few enough
 /// not to keep much of what has ended. A power of two.
@@ -54,7 +55,7 @@ pub(crate) struct Place(usize);
 struct Route {
     at: Stamped,
     exchange: Option<usize>,
-    key: Name,
+    address: Address,
     queues: Vec<Arc<QueueCell>>,
 }
 
@@ -94,19 +95,25 @@ impl Memo {
     #[inline]
     pub(crate) fn knows(&self, place: Place, from: From<'_>) -> bool {
         let route = self.route(place);
-        route.at == from.at && route.exchange == from.exchange && route.key == *from.key
+        route.at == from.at
+            && route.exchange == from.exchange
+            && route.address.routing_key == *from.key
     }
 
-    /// Remembers a route there, instead of another one, and takes its queues.
-    pub(crate) fn keep(&mut self, place: Place, from: From<'_>, queues: &mut Vec<Arc<QueueCell>>) {
+    /// Remembers a route instead of another one, takes its queues, and says where it is.
+    pub(crate) fn keep(
+        &mut self,
+        from: From<'_>,
+        address: Address,
+        queues: &mut Vec<Arc<QueueCell>>,
+    ) -> Place {
         debug_assert!(queues.len() <= QUEUES_MAX, "what leads far is not remembered");
+        let place = Self::place(from);
         let route = self.routes.get_mut(place.0).expect("a place is one of the routes");
-        if route.key != *from.key {
-            route.key = Name::from(from.key);
-        }
-        (route.at, route.exchange) = (from.at, from.exchange);
+        (route.at, route.exchange, route.address) = (from.at, from.exchange, address);
         std::mem::swap(&mut route.queues, queues);
         queues.clear();
+        place
     }
 
     /// Where the route leads that is remembered there.
@@ -115,10 +122,10 @@ impl Memo {
         &self.route(place).queues
     }
 
-    /// Its routing key.
+    /// The exchange and the key that it begins with.
     #[inline]
-    pub(crate) fn key(&self, place: Place) -> &Name {
-        &self.route(place).key
+    pub(crate) fn address(&self, place: Place) -> &Address {
+        &self.route(place).address
     }
 
     #[inline]
@@ -130,12 +137,18 @@ impl Memo {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::Broker;
+    use crate::{Broker, Name};
 
     /// The cells of so many queues.
     fn cells(broker: &Broker, count: usize) -> Vec<Arc<QueueCell>> {
         let declare = |_| broker.temporary_queue().expect("the broker is open");
         (0..count).map(declare).map(|queue| Arc::clone(queue.cell())).collect()
+    }
+
+    fn keep(memo: &mut Memo, from: From<'_>, mut queues: Vec<Arc<QueueCell>>) {
+        let routing_key = Name::from(from.key);
+        memo.keep(from, Address { routing_key, ..Address::default() }, &mut queues);
+        assert!(queues.is_empty(), "what has given way is let go");
     }
 
     /// How many queues a route leads to, if it is remembered.
@@ -150,9 +163,9 @@ mod tests {
         let from = |at, exchange, key| From { at, exchange, key };
         let orders = from(stamp.read(), Some(3), "orders.new");
         assert_eq!(known(&memo, orders), None);
-        memo.keep(Memo::place(orders), orders, &mut cells(&broker, 2));
+        keep(&mut memo, orders, cells(&broker, 2));
         assert_eq!(known(&memo, orders), Some(2));
-        assert_eq!(*memo.key(Memo::place(orders)), "orders.new");
+        assert_eq!(memo.address(Memo::place(orders)).routing_key, "orders.new");
         stamp.renew();
         assert_ne!(stamp.read(), orders.at);
         assert_eq!(known(&memo, from(stamp.read(), Some(3), "orders.new")), None);
@@ -165,7 +178,7 @@ mod tests {
         let froms = [(None, ""), (None, "a"), (Some(0), "a"), (Some(1), "a"), (Some(1), "aa")];
         for (exchange, key) in froms {
             let (mut memo, from) = (Memo::default(), From { at, exchange, key });
-            memo.keep(Memo::place(from), from, &mut cells(&broker, 1));
+            keep(&mut memo, from, cells(&broker, 1));
             assert_eq!(known(&memo, from), Some(1));
             for (other, other_key) in froms.into_iter().filter(|of| *of != (exchange, key)) {
                 let found = known(&memo, From { at, exchange: other, key: other_key });
@@ -181,10 +194,8 @@ mod tests {
         let place = Memo::place(from(0));
         let rival = (1..).map(from).find(|other| Memo::place(*other) == place);
         let rival = rival.expect("there are few places");
-        memo.keep(place, from(0), &mut cells(&broker, 1));
-        let mut list = cells(&broker, 3);
-        memo.keep(place, rival, &mut list);
-        assert!(list.is_empty(), "what has given way is let go");
+        keep(&mut memo, from(0), cells(&broker, 1));
+        keep(&mut memo, rival, cells(&broker, 3));
         assert_eq!((known(&memo, from(0)), known(&memo, rival)), (None, Some(3)));
     }
 }

@@ -8,7 +8,7 @@ use super::{
     publish_error::PublishReason,
     reply::Replies,
 };
-use crate::{Message, Name, engine::queue::Held};
+use crate::{Message, engine::queue::Held, message::Address};
 
 /// The routes of a batch. Messages without headers share one, since they have one key.
 #[derive(Debug, Default)]
@@ -50,13 +50,12 @@ impl Plan {
 
     /// Empties the vector into the queues, with one lock for each of them, and says how many
     /// copies were taken.
-    pub(crate) fn enqueue(self, exchange: &Name, key: &str, messages: &mut Vec<Message>) -> u32 {
-        let key = Name::from(key);
+    pub(crate) fn enqueue(self, to: &Address, messages: &mut Vec<Message>) -> u32 {
         let mut by_queue: Vec<(Arc<QueueCell>, Vec<Held>)> = Vec::new();
         let mut drained = messages.drain(..);
         for run in self.runs {
             for message in drained.by_ref().take(run.messages) {
-                let held = publish::held(message, exchange.clone(), key.clone());
+                let held = publish::held(message, to.clone());
                 run.replies.deliver(&held);
                 for cell in &run.queues {
                     // The queues of a batch are few, and mostly the same for all of it.

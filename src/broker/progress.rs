@@ -38,6 +38,7 @@ impl Progress {
     }
 
     /// A step is made. Runs other people's wakers, so no lock may be held.
+    #[inline]
     pub(crate) fn made(&self) {
         if self.is_awaited() {
             self.tell_all();

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     Denial, Entity, Error, ErrorKind, Message, Name, Table,
     engine::{queue::Held, routing::Routes},
+    message::Address,
     sync::thread_local,
 };
 
@@ -46,11 +47,17 @@ pub(crate) struct Found {
 }
 
 impl Source {
+    #[inline]
     pub(crate) fn name(&self) -> Name {
         match self {
             Self::Default => Name::default(),
             Self::Exchange(exchange) => exchange.name.clone(),
         }
+    }
+
+    /// Where a message is published with this key.
+    pub(crate) fn address(&self, key: &str) -> Address {
+        Address { exchange: self.name(), routing_key: Name::from(key) }
     }
 
     /// The exchange that bindings start from; none start from the default one.
@@ -75,6 +82,7 @@ impl Source {
     }
 
     /// Messages are not published to internal exchanges.
+    #[inline]
     pub(crate) fn check_accepts(&self, vhost: &VhostState) -> Result<(), Error> {
         match self {
             Self::Exchange(exchange) if exchange.definition.internal => {
@@ -91,11 +99,12 @@ impl Source {
 }
 
 /// A message as queues get it: without its BCC header, and with where it was published.
-pub(crate) fn held(mut message: Message, exchange: Name, routing_key: Name) -> Held {
+#[inline]
+pub(crate) fn held(mut message: Message, address: Address) -> Held {
     if message.headers().is_some() {
         message.remove_header(bounds::BCC);
     }
-    Held::Resident(message.addressed(exchange, routing_key))
+    Held::Resident(message.addressed(address))
 }
 
 impl Found {
@@ -111,6 +120,7 @@ impl Found {
     }
 
     /// The queues that take the message.
+    #[inline]
     pub(crate) fn queues(&self) -> &[Arc<QueueCell>] {
         match self.remembered {
             Some(place) => self.memo.queues(place),
@@ -118,29 +128,44 @@ impl Found {
         }
     }
 
-    /// The routing key, to be kept with the message.
-    pub(crate) fn name_of(&self, key: &str) -> Name {
+    /// Looks whether it is remembered where such a message goes.
+    #[inline]
+    pub(crate) fn recall(&mut self, from: memo::From<'_>) -> bool {
+        let place = Memo::place(from);
+        let is_known = self.memo.knows(place, from);
+        self.remembered = is_known.then_some(place);
+        is_known
+    }
+
+    /// Where the message is published, to be kept with it.
+    #[inline]
+    pub(crate) fn address(&self, source: &Source, key: &str) -> Address {
         match self.remembered {
-            Some(place) => self.memo.key(place).clone(),
-            None => Name::from(key),
+            Some(place) => self.memo.address(place).clone(),
+            None => source.address(key),
         }
     }
 
     /// Puts a message into the queues that were found, and says how many took it: not those that
     /// have been deleted since.
+    #[inline]
     pub(crate) fn enqueue(&mut self, held: Held) -> u32 {
         if !self.replies.is_empty() {
             self.take_replies().deliver(&held);
         }
-        let Some((last, others)) = self.queues().split_last() else { return 0 };
-        let mut queues = 0;
-        for cell in others {
-            queues += u32::from(cell.enqueue(held.clone()).is_ok());
+        let (mut queues, mut left) = (0, self.queues());
+        let mut held = Some(held);
+        while let Some((cell, others)) = left.split_first() {
+            let copy = if others.is_empty() { held.take() } else { held.clone() };
+            let copy = copy.expect("only the last queue takes it");
+            queues += u32::from(cell.enqueue(copy).is_ok());
+            left = others;
         }
-        queues + u32::from(last.enqueue(held).is_ok())
+        queues
     }
 
     /// Has those who wait for it as a reply keep room for one.
+    #[inline]
     pub(crate) fn keep_reply_room(&mut self) -> Result<(), PublishReason> {
         if self.replies.is_empty() { Ok(()) } else { self.replies.keep_room(1) }
     }
@@ -151,11 +176,13 @@ impl Found {
     }
 
     /// Whether nobody takes the message.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.queues().is_empty() && self.replies.is_empty()
     }
 
     /// Forgets all targets, for the next message.
+    #[inline]
     pub(crate) fn clear(&mut self) {
         if self.remembered.take().is_none() {
             self.forget();
@@ -170,8 +197,13 @@ impl Found {
 }
 
 impl VhostState {
-    /// Finds where a message goes.
+    /// What a message is routed by that has no headers, with the present state of the topology.
     #[inline]
+    pub(crate) fn origin<'k>(&self, source: &Source, key: &'k str) -> memo::From<'k> {
+        memo::From { at: self.stamp.read(), exchange: source.slot(), key }
+    }
+
+    /// Finds where a message goes.
     pub(crate) fn route(
         &self,
         source: &Source,
@@ -179,24 +211,32 @@ impl VhostState {
         message: &Message,
         found: &mut Found,
     ) -> Result<(), Error> {
-        if message.headers().is_some() || source.is_reply(key) {
-            return self.search(source, key, message, found);
+        let from = self.origin(source, key);
+        if message.headers().is_none() && found.recall(from) {
+            return Ok(());
         }
-        let from = memo::From { at: self.stamp.read(), exchange: source.slot(), key };
-        let place = Memo::place(from);
-        if !found.memo.knows(place, from) {
-            self.search(source, key, message, found)?;
-            if found.queues.len() > memo::QUEUES_MAX {
-                return Ok(());
-            }
-            found.memo.keep(place, from, &mut found.queues);
+        self.find(source, from, message, found)
+    }
+
+    /// Finds where a message goes that nobody remembers, and remembers it.
+    pub(crate) fn find(
+        &self,
+        source: &Source,
+        from: memo::From<'_>,
+        message: &Message,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        self.search(source, from.key, message, found)?;
+        let is_lasting = message.headers().is_none() && !source.is_reply(from.key);
+        if is_lasting && found.queues.len() <= memo::QUEUES_MAX {
+            let place = found.memo.keep(from, source.address(from.key), &mut found.queues);
             found.forget();
+            found.remembered = Some(place);
         }
-        found.remembered = Some(place);
         Ok(())
     }
 
-    /// Finds where a message goes that nobody remembers.
+    /// Looks at the bindings.
     fn search(
         &self,
         source: &Source,
@@ -219,8 +259,9 @@ impl VhostState {
 
     /// Whether everyone who was found has room for a message of so many bytes. Who waits for it
     /// as a reply keeps it.
-    pub(crate) fn check_room(&self, bytes: u64, found: &mut Found) -> Result<(), PublishReason> {
-        if !self.context.has_room(bytes.saturating_mul(found.queues().len() as u64)) {
+    #[inline]
+    pub(crate) fn check_room(&self, bytes: u32, found: &mut Found) -> Result<(), PublishReason> {
+        if !self.context.has_room(u64::from(bytes).saturating_mul(found.queues().len() as u64)) {
             return Err(PublishReason::NO_MEMORY);
         }
         found.keep_reply_room()

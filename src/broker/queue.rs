@@ -16,6 +16,7 @@ use crate::{
     Entity, Error, Message, Name, Result,
     clock::HostDeadline,
     engine::queue::{AckMode, Custody, DeleteConditions, Held},
+    message::Address,
 };
 
 /// A handle to a queue: a cheap clone, which nothing but using it looks up.
@@ -134,10 +135,10 @@ impl Queue {
             return self.send_to_further_keys(message);
         }
         let name = &self.cell.name;
-        if !vhost.context.has_room(message.byte_size_at("", name)) {
+        if !vhost.context.has_room(message.bytes_at("", name).into()) {
             return Err(PublishError::new(PublishReason::NO_MEMORY, message));
         }
-        let held = publish::held(message, Name::default(), name.clone());
+        let held = publish::held(message, self.address());
         self.cell.enqueue(held).map_err(|held| self.gone(held))
     }
 
@@ -309,6 +310,11 @@ impl Queue {
         Error::not_found(Entity::Queue, self.cell.name.clone(), &self.vhost.state().name)
     }
 
+    /// How the default exchange gets to it.
+    fn address(&self) -> Address {
+        Address { exchange: Name::default(), routing_key: self.cell.name.clone() }
+    }
+
     fn delete_if(&self, conditions: DeleteConditions) -> Result<u64> {
         self.vhost.state().check_open()?;
         self.vhost.state().delete_this_queue(&self.cell, conditions)
@@ -323,11 +329,11 @@ impl Queue {
             let admitted = vhost
                 .route(&source, name, &message, found)
                 .map_err(PublishReason::from)
-                .and_then(|()| vhost.check_room(message.byte_size_at("", name), found));
+                .and_then(|()| vhost.check_room(message.bytes_at("", name), found));
             if let Err(reason) = admitted {
                 return Err(PublishError::new(reason, message));
             }
-            found.enqueue(publish::held(message, Name::default(), name.clone()));
+            found.enqueue(publish::held(message, self.address()));
             Ok(())
         })
     }

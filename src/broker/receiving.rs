@@ -18,20 +18,27 @@ use super::{
 use crate::{
     clock::HostDeadline,
     engine::queue::{ConsumerId, Effects, QueueCore, Settlement},
+    sync::MutexGuard,
 };
 
 impl ConsumerCore {
     /// Takes a message if one is there.
     #[inline]
     pub(crate) fn try_receive(&self) -> Result<Parcel, TryRecvError> {
+        let mut taken = self.mailbox.taken();
+        if let Some(parcel) = taken.next() {
+            return Ok(parcel);
+        }
+        match self.take_handed(&mut taken) {
+            Some(parcel) => Ok(parcel),
+            None => self.receive_told(taken),
+        }
+    }
+
+    fn receive_told(&self, mut taken: MutexGuard<'_, Taken>) -> Result<Parcel, TryRecvError> {
         let mut after = Aftermath::default();
-        let received = {
-            let mut taken = self.mailbox.taken();
-            if let Some(parcel) = taken.next() {
-                return Ok(parcel);
-            }
-            self.fetch(&mut taken, &mut after)
-        };
+        let received = self.fetch_told(&mut taken, &mut after);
+        drop(taken);
         after.run(&self.cell);
         received
     }
@@ -139,7 +146,6 @@ impl ConsumerCore {
     }
 
     /// Takes the next message out of the tray, and what is behind it into the empty mailbox.
-    #[inline]
     fn fetch(&self, taken: &mut Taken, after: &mut Aftermath) -> Result<Parcel, TryRecvError> {
         match self.take_handed(taken) {
             Some(parcel) => Ok(parcel),

@@ -16,7 +16,7 @@ use super::{
     tx,
     vhost::VirtualHost,
 };
-use crate::{Entity, Error, Message, Name, Result};
+use crate::{Entity, Error, Message, Result, message::Address};
 
 /// Publishes and settlements that take effect together at [`commit`](Self::commit).
 ///
@@ -57,8 +57,7 @@ pub struct Transaction {
 enum Step {
     Publish {
         message: Message,
-        /// Exchange and key.
-        to: (Name, Name),
+        to: Address,
         queues: Vec<Arc<QueueCell>>,
         replies: Replies,
         /// Drawn until the queues have drawn theirs.
@@ -112,14 +111,14 @@ impl Transaction {
             if let Err(reason) = exchange.route(key, &message, found) {
                 return Err(PublishError::new(reason, message));
             }
-            let size = message.byte_size_at(exchange.name(), key);
+            let size = message.bytes_at(exchange.name(), key);
             let bytes = tx::waiting_bytes(size, found.queues().len());
             let Some(room) = ByteRoom::draw(&self.vhost.state().context, bytes) else {
                 return Err(PublishError::new(PublishReason::NO_MEMORY, message));
             };
             let queues = found.queues().to_vec();
             let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
-            let to = (exchange.source_name(), Name::from(key));
+            let to = found.address(exchange.source(), key);
             let replies = found.take_replies();
             self.steps.push(Step::Publish { message, to, queues, replies, room });
             Ok(routed)
@@ -207,8 +206,8 @@ impl Transaction {
     fn apply(self) {
         for step in self.steps {
             match step {
-                Step::Publish { message, to: (exchange, key), queues, replies, room } => {
-                    let held = publish::held(message, exchange, key);
+                Step::Publish { message, to, queues, replies, room } => {
+                    let held = publish::held(message, to);
                     replies.deliver(&held);
                     for cell in queues {
                         // One that was deleted meanwhile takes nothing.

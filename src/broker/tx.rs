@@ -51,8 +51,8 @@ pub(crate) struct TxOutline {
 
 /// The bytes that a message counts for while it waits for the commit: as much as in its queues,
 /// and once if it reaches none, since it is there.
-pub(crate) fn waiting_bytes(size: u64, queues: usize) -> u64 {
-    size.saturating_mul(queues.max(1) as u64)
+pub(crate) fn waiting_bytes(size: u32, queues: usize) -> u64 {
+    u64::from(size).saturating_mul(queues.max(1) as u64)
 }
 
 impl TxBuffer {

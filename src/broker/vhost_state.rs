@@ -337,6 +337,8 @@ impl VhostState {
     /// will be none.
     pub(crate) fn close(&self) {
         self.is_deleted.store(true, Ordering::Release);
+        // Publishers that remember a way through it ask again.
+        self.stamp.renew();
         self.context.room.tell_all();
         for reply in self.replies.all() {
             if let ReplySlot::Call(call) = &*reply {

@@ -10,18 +10,26 @@ use crate::Name;
 /// bookkeeping of the allocator.
 const OVERHEAD_BYTES: u64 = 192;
 
+/// Where a message is published. Empty until it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Address {
+    /// Empty for the default exchange, too.
+    pub(crate) exchange: Name,
+    pub(crate) routing_key: Name,
+}
+
 /// The one allocation of a message beside its body. It has room for where the message is published,
 /// so that publishing one that nobody else holds allocates nothing.
 #[derive(Clone, Default)]
 pub(super) struct Envelope {
-    /// Empty until the message is published; for the default exchange also after that.
-    exchange: Name,
-    /// Empty until the message is published.
-    routing_key: Name,
+    address: Address,
     pub(super) body: Bytes,
     /// These two stand apart from the other properties, since programs set them on every message.
     pub(super) delivery_mode: Option<u8>,
     pub(super) priority: Option<u8>,
+    /// What a queue entry counts for that holds it, once it is published; 4 GiB and everything
+    /// beyond count the same.
+    bytes: u32,
     /// Shared, since a message that is published twice is in two envelopes. `None` is the same as
     /// all absent.
     pub(super) properties: Option<Arc<Properties>>,
@@ -36,36 +44,37 @@ impl Envelope {
 impl Message {
     /// The message as it is published there. One that others hold is put into an envelope of its
     /// own.
-    pub(crate) fn addressed(mut self, exchange: Name, routing_key: Name) -> Self {
+    #[inline]
+    pub(crate) fn addressed(mut self, address: Address) -> Self {
+        let bytes = self.bytes_at(&address.exchange, &address.routing_key);
         let envelope = Arc::make_mut(&mut self.0);
-        envelope.exchange = exchange;
-        envelope.routing_key = routing_key;
+        envelope.bytes = bytes;
+        envelope.address = address;
         self
     }
 
-    /// The exchange that it was published to.
-    pub(crate) fn exchange(&self) -> &Name {
-        &self.0.exchange
+    /// Where it was published.
+    pub(crate) fn address(&self) -> &Address {
+        &self.0.address
     }
 
-    /// The key that it was published with.
-    pub(crate) fn routing_key(&self) -> &Name {
-        &self.0.routing_key
+    /// What a queue entry counts for that holds it.
+    #[inline]
+    pub(crate) fn bytes(&self) -> u32 {
+        self.0.bytes
     }
 
-    /// The bytes that a queue entry holding it counts for.
-    pub(crate) fn byte_size(&self) -> u64 {
-        self.byte_size_at(&self.0.exchange, &self.0.routing_key)
+    /// What a queue entry will count for that holds it, once it is published there.
+    #[inline]
+    pub(crate) fn bytes_at(&self, exchange: &str, routing_key: &str) -> u32 {
+        let address = (exchange.len() + routing_key.len()) as u64;
+        let bytes = OVERHEAD_BYTES + address + self.content_bytes();
+        u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 
     /// How many have it.
     #[cfg(test)]
     pub(crate) fn holders(&self) -> usize {
         Arc::strong_count(&self.0)
-    }
-
-    /// The bytes that it will count for once it is published there.
-    pub(crate) fn byte_size_at(&self, exchange: &str, routing_key: &str) -> u64 {
-        OVERHEAD_BYTES + (exchange.len() + routing_key.len()) as u64 + self.content_bytes()
     }
 }

@@ -20,6 +20,7 @@ use triomphe::Arc;
 
 use crate::Name;
 
+pub(crate) use self::envelope::Address;
 #[cfg(feature = "json")]
 pub use self::json::JsonError;
 pub use self::{
@@ -128,6 +129,7 @@ impl Message {
     }
 
     /// Whether it has no properties at all.
+    #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         let Envelope { delivery_mode, priority, properties, .. } = &*self.0;
         delivery_mode.is_none() && priority.is_none() && properties.is_none()
@@ -157,6 +159,7 @@ impl Message {
     }
 
     /// Bytes of the body and of the properties, as AMQP encodes these.
+    #[inline]
     fn content_bytes(&self) -> u64 {
         let Envelope { body, delivery_mode, priority, .. } = &*self.0;
         body.len() as u64

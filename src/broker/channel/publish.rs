@@ -17,6 +17,7 @@ use crate::{
         unblocking,
     },
     engine::queue::{Held, Settlement},
+    message::Address,
 };
 
 impl Channel {
@@ -140,7 +141,7 @@ impl Channel {
         if let Err(error) = checked {
             return Err((error, message));
         }
-        let to = (source.name(), Name::from(of.routing_key));
+        let to = found.address(&source, of.routing_key);
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
         match self.state.begin_publish(mandatory) {
             Some(Begun::Tx) => self.buffer(message, to, mandatory, found),
@@ -181,11 +182,11 @@ impl Channel {
     fn publish_now(
         &self,
         message: Message,
-        (exchange, key): (Name, Name),
+        to: Address,
         (mandatory, is_confirmed): (Mandatory, bool),
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
-        let bytes = message.byte_size_at(&exchange, &key);
+        let bytes = message.bytes_at(&to.exchange, &to.routing_key);
         if let Err(reason) = self.vhost().check_room(bytes, found) {
             if is_confirmed && let Some(number) = self.state.refuse() {
                 return Ok(Some(number));
@@ -193,7 +194,7 @@ impl Channel {
             let is_there_again = || self.vhost().check_room(bytes, found).is_ok();
             return Err((self.no_room(reason, is_there_again), message));
         }
-        let held = publish::held(message, exchange, key);
+        let held = publish::held(message, to);
         // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
         // replies to itself, it returns and confirms first what goes to no queue.
         let late =
@@ -219,7 +220,7 @@ impl Channel {
     fn buffer(
         &self,
         message: Message,
-        (exchange, key): (Name, Name),
+        to: Address,
         mandatory: Mandatory,
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
@@ -232,7 +233,10 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), message));
         }
-        let bytes = tx::waiting_bytes(message.byte_size_at(&exchange, &key), found.queues().len());
+        let bytes = tx::waiting_bytes(
+            message.bytes_at(&to.exchange, &to.routing_key),
+            found.queues().len(),
+        );
         if let Err(reason) = found.keep_reply_room() {
             return Err((self.no_room(reason, || found.keep_reply_room().is_ok()), message));
         }
@@ -242,7 +246,7 @@ impl Channel {
             return Err((error, message));
         };
         let queues = found.queues().iter().map(|cell| cell.name.clone()).collect();
-        let held = publish::held(message, exchange, key);
+        let held = publish::held(message, to);
         let publish = TxPublish { held: held.clone(), queues, mandatory, room };
         let late = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => {

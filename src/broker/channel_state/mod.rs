@@ -505,8 +505,8 @@ fn delivered(held: &Held, redelivered: bool, delivery_tag: u64) -> Delivered {
         consumer_tag: None,
         delivery_tag: DeliveryTag(delivery_tag),
         redelivered,
-        exchange: message.exchange().clone(),
-        routing_key: message.routing_key().clone(),
+        exchange: message.address().exchange.clone(),
+        routing_key: message.address().routing_key.clone(),
         message_count: None,
         message: message.clone(),
     }

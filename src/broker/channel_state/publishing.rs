@@ -105,8 +105,8 @@ impl ChannelState {
         let returned = Returned {
             reply_code: ReplyCode::NO_ROUTE,
             reply_text: Name::from(ReplyCode::NO_ROUTE.name()),
-            exchange: message.exchange().clone(),
-            routing_key: message.routing_key().clone(),
+            exchange: message.address().exchange.clone(),
+            routing_key: message.address().routing_key.clone(),
             message: message.clone(),
         };
         {

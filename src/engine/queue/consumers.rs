@@ -228,6 +228,7 @@ impl<C: Recipient> Consumers<C> {
     }
 
     /// Lets the single active consumer take its turns, and says whether it was only chosen.
+    #[inline]
     pub(crate) fn set_going(&mut self) -> bool {
         let Selection::SingleActive(Some(active)) = self.selection else { return false };
         let is_chosen =
@@ -253,6 +254,7 @@ impl<C: Recipient> Consumers<C> {
 
     /// Finds the consumer whose turn it is among those with credit, takes that credit, and ends
     /// the turn.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Turn> {
         for level in &mut self.round {
             while let Some(&slot) = level.turns.front() {
@@ -285,6 +287,7 @@ impl<C: Recipient> Consumers<C> {
     }
 
     /// One of a consumer's deliveries is settled. Does nothing if the consumer is gone.
+    #[inline]
     pub(crate) fn settled(&mut self, id: ConsumerId) {
         let Some(consumer) = self.slots.get_mut(id.slot as usize) else { return };
         if consumer.serial != id.serial {
@@ -314,6 +317,7 @@ impl<C: Recipient> Consumers<C> {
     }
 
     /// Whether a consumer has as much as its own prefetch allows.
+    #[inline]
     pub(crate) fn anyone_is_full(&self) -> bool {
         self.full > 0
     }

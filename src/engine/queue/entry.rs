@@ -15,7 +15,7 @@ pub(crate) struct Stamp {
     /// Its place in the total order of the queue.
     pub(crate) seq: Seq,
     pub(crate) past: Past,
-    /// What it counts for; 4 GiB and everything beyond count the same.
+    /// What it counts for.
     bytes: u32,
 }
 
@@ -38,8 +38,9 @@ pub(crate) enum Held {
 
 impl Entry {
     /// A message that comes into the queue.
+    #[inline]
     pub(crate) fn fresh(seq: Seq, held: Held) -> Self {
-        let bytes = u32::try_from(held.byte_size()).unwrap_or(u32::MAX);
+        let bytes = held.bytes();
         Self { stamp: Stamp { seq, past: Past::default(), bytes }, held }
     }
 }
@@ -73,10 +74,11 @@ impl Past {
 }
 
 impl Held {
-    /// The bytes that this message counts for: body, properties and names.
-    pub(crate) fn byte_size(&self) -> u64 {
+    /// What the message counts for: body, properties and names.
+    #[inline]
+    pub(crate) fn bytes(&self) -> u32 {
         match self {
-            Self::Resident(message) => message.byte_size(),
+            Self::Resident(message) => message.bytes(),
         }
     }
 }

@@ -155,6 +155,7 @@ impl<C: Recipient> QueueCore<C> {
     }
 
     /// Adds a message at the end, and hands it out if anyone has credit.
+    #[inline]
     pub(crate) fn enqueue(&mut self, held: Held, effects: &mut Effects) -> Result<(), Deleted> {
         if self.life == Life::Deleted {
             return Err(Deleted(held));
@@ -182,6 +183,7 @@ impl<C: Recipient> QueueCore<C> {
     /// Whether an [`enqueue`](Self::enqueue) comes out differently if settlements that have been
     /// made and not told are told before it. While messages wait it does not: they are handed out
     /// in the same order, before or after one more has joined them.
+    #[inline]
     pub(crate) fn depends_on_settlements(&self) -> bool {
         self.ready.is_empty() && self.consumers.anyone_is_full()
     }
@@ -383,6 +385,7 @@ impl<C: Recipient> QueueCore<C> {
     }
 
     /// The byte sizes of what is ready and unacked.
+    #[inline]
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -414,6 +417,7 @@ impl<C: Recipient> QueueCore<C> {
         }
     }
 
+    #[inline]
     fn hand_over(&mut self, entry: Entry, turn: Turn, effects: &mut Effects) {
         let Turn { consumer, mode, custody } = turn;
         let (message, stamp, kept) = Handed::out_of(entry, mode.custody(custody));
@@ -478,6 +482,7 @@ impl<C: Recipient> QueueCore<C> {
     }
 
     /// The message is gone for good.
+    #[inline]
     fn leave(&mut self, stamp: Stamp, effects: &mut Effects) {
         self.bytes -= stamp.bytes();
         effects.stage(Staged::Settled(stamp.seq));

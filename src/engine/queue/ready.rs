@@ -24,6 +24,7 @@ pub(crate) struct Ready {
 
 impl Ready {
     /// Adds a message that was never handed out. Its sequence number is the highest so far.
+    #[inline]
     pub(crate) fn push(&mut self, entry: Entry) {
         debug_assert!(
             self.fresh.back().is_none_or(|last| last.stamp.seq < entry.stamp.seq),
@@ -59,6 +60,7 @@ impl Ready {
         self.fresh.len() + self.returned.len()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.returned.is_empty()
     }

@@ -57,6 +57,7 @@ pub(crate) enum Attention {
 
 impl Handed {
     /// Takes a message out of the queue, and says what stays there of it.
+    #[inline]
     pub(super) fn out_of(entry: Entry, custody: Custody) -> (Self, Stamp, Option<Held>) {
         let Entry { stamp, held } = entry;
         let kept = match custody {

@@ -57,6 +57,7 @@ impl Newest {
 
 impl Unacked {
     /// Notes a message as handed out to a consumer.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         stamp: Stamp,
@@ -140,6 +141,7 @@ impl Unacked {
         assert!(chain.is_sorted_by_key(|key| key.serial), "the oldest comes first");
     }
 
+    #[inline]
     fn insert(
         &mut self,
         stamp: Stamp,
@@ -155,6 +157,7 @@ impl Unacked {
         UnackedKey { slot: slot.expect("fewer than 2^32 messages"), serial }
     }
 
+    #[inline]
     fn get(&self, key: UnackedKey) -> Option<&HandOut> {
         self.slots.get(key.slot as usize).filter(|handed| handed.serial == key.serial)
     }

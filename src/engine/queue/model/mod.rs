@@ -25,8 +25,9 @@ use super::{
     effect::Staged,
 };
 use crate::{
-    Message, Name, Table, Value,
+    Message, Table, Value,
     engine::definition::{QueueDeclaration, QueueDefinition},
+    message::Address,
     time::Moment,
 };
 
@@ -155,7 +156,7 @@ impl Life {
 
     fn publish(&mut self, bytes: u8, outcome: &mut Outcome) {
         let held = message(self.reference.enqueued(), bytes);
-        let byte_size = held.byte_size();
+        let byte_size = u64::from(held.bytes());
         let is_taken = self.core.enqueue(held, &mut self.effects).is_ok();
         assert_ne!(is_taken, self.reference.is_deleted(), "whether a message is taken");
         if is_taken {
@@ -347,7 +348,7 @@ fn moment(ms: u64) -> Moment {
 fn message(number: usize, bytes: u8) -> Held {
     let mut body = number.to_be_bytes().to_vec();
     body.resize(body.len() + usize::from(bytes), 0);
-    Held::Resident(Message::new(body).addressed(Name::default(), Name::from("q")))
+    Held::Resident(Message::new(body).addressed(Address::default()))
 }
 
 fn number(Held::Resident(message): &Held) -> usize {

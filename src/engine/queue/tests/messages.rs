@@ -126,7 +126,7 @@ fn without_a_store_nothing_is_staged() {
 #[test]
 fn bytes_are_those_of_what_is_held() {
     let mut desk = Desk::new();
-    let [small, large] = ["a", "bbbbbbbb"].map(|word| held(word).byte_size());
+    let [small, large] = ["a", "bbbbbbbb"].map(|word| u64::from(held(word).bytes()));
     assert_eq!(large - small, 7);
     desk.publish("a bbbbbbbb");
     assert_eq!(desk.queue.bytes(), small + large);

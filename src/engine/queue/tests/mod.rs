@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::*;
-use crate::{Message, Table, engine::definition::QueueDeclaration, time::Moment};
+use crate::{Message, Table, engine::definition::QueueDeclaration, message::Address, time::Moment};
 
 const START: Moment = Moment::ORIGIN;
 
@@ -198,7 +198,7 @@ fn priority(priority: i32) -> ConsumerTerms {
 }
 
 fn held(word: &str) -> Held {
-    Held::Resident(Message::new(word.to_owned()))
+    Held::Resident(Message::new(word.to_owned()).addressed(Address::default()))
 }
 
 fn word(Held::Resident(message): &Held) -> String {
