@@ -153,8 +153,7 @@ impl PendingReply {
             if found.queues().iter().all(|queue| queue.consumer_count() == 0) {
                 return Err(CallError::NoResponder);
             }
-            exchange.check_room(key, &request, found)?;
-            exchange.enqueue(key, request, found);
+            exchange.enqueue(key, request, found)?;
             Ok::<_, CallError>(())
         })?;
         Ok(pending)

@@ -121,13 +121,26 @@ impl QueueCell {
 
     /// Adds messages in order, under one lock, and says how many were taken: all, or none if the
     /// queue has been deleted meanwhile.
-    pub(crate) fn enqueue_all(self: &Arc<Self>, messages: Vec<Held>) -> u32 {
+    pub(crate) fn enqueue_all(
+        self: &Arc<Self>,
+        messages: impl ExactSizeIterator<Item = Held>,
+    ) -> u32 {
         let all = u32::try_from(messages.len()).unwrap_or(u32::MAX);
-        let refused: Vec<_> = self.with(|core, effects| {
-            let refused = messages.into_iter().map(|held| core.enqueue(held, effects).err());
-            refused.flatten().collect()
+        let mut after = Aftermath::default();
+        let mut state = self.state.lock();
+        if state.core.is_deleted() {
+            drop(state);
+            return 0;
+        }
+        self.apply_acks(&mut state);
+        self.act(&mut state, &mut after, |core, effects| {
+            for held in messages {
+                core.enqueue(held, effects).expect("it was not deleted");
+            }
         });
-        if refused.is_empty() { all } else { 0 }
+        drop(state);
+        after.run(self);
+        all
     }
 
     /// Ends hand-outs; see [`QueueCore::settle`].

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -68,6 +71,9 @@ pub(crate) struct ConsumerCore {
     pub(crate) receipt: Receipt,
     /// What a delivery does that is dropped unsettled.
     pub(crate) on_drop: Settlement,
+    /// The number of the latest hand-out that was acked with all earlier ones; zero before the
+    /// first. A hint, so it orders nothing: whoever does not see it asks the queue.
+    accepted: AtomicU64,
 }
 
 /// Why a consumer has ended.
@@ -130,6 +136,7 @@ impl ConsumerCore {
             hands: OnceLock::new(),
             receipt,
             on_drop,
+            accepted: AtomicU64::new(0),
         })
     }
 
@@ -158,8 +165,16 @@ impl ConsumerCore {
             let reason = "the consumer is shared, and others hold earlier deliveries of it";
             return Err(Error::plain(ErrorKind::WrongMode { reason }));
         }
-        self.cell.accept_through(last);
+        if self.cell.accept_through(last) > 0 {
+            self.accepted.fetch_max(last.serial(), Ordering::Relaxed);
+        }
         Ok(())
+    }
+
+    /// Whether a delivery is known to have been acked with a later one.
+    #[inline]
+    pub(crate) fn has_accepted(&self, key: UnackedKey) -> bool {
+        key.serial() <= self.accepted.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -247,15 +262,13 @@ impl Consumer {
         max: usize,
         within: Duration,
     ) -> Result<usize, RecvError> {
-        let mut parcels = Vec::new();
         let until = HostDeadline::within(within);
-        match self.0.core.receive_batch(&mut parcels, max, until) {
-            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Ended(reason)) => return Err(RecvError(reason)),
+        let received = into.len();
+        let core = &self.0.core;
+        match core.receive_batch(max, until, |parcel| into.push(core.delivery(parcel))) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => Ok(into.len() - received),
+            Err(RecvTimeoutError::Ended(reason)) => Err(RecvError(reason)),
         }
-        let received = parcels.len();
-        into.extend(parcels.into_iter().map(|parcel| self.0.core.delivery(parcel)));
-        Ok(received)
     }
 
     /// Waits as a task for the next delivery. Cancel-safe: a delivery leaves only with `Ready`.

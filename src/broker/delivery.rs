@@ -13,9 +13,8 @@ use super::{
     vhost_state::VhostState,
 };
 use crate::{
-    Entity, Error, ErrorKind, Message, Name, Result,
+    Entity, Error, ErrorKind, Message, Result,
     engine::queue::{Handed, Held, Settlement, UnackedKey},
-    message::Address,
 };
 
 /// A message in one's hands, readable like the [`Message`] it holds.
@@ -279,16 +278,15 @@ impl Delivery {
         if let Err(error) = vhost.check_publishing() {
             return Err(PublishError::new(error, reply));
         }
-        let reply = match self.correlation_id() {
+        let mut reply = match self.correlation_id() {
             Some(id) if reply.correlation_id().is_none() => reply.with_correlation_id(id),
             Some(_) | None => reply,
         };
         publish::with_found(|found| {
-            if let Err(reason) = find_requester(&vhost, to, &reply, found) {
+            if let Err(reason) = find_requester(&vhost, to, &mut reply, found) {
                 return Err(PublishError::new(reason, reply));
             }
-            let address = Address { exchange: Name::default(), routing_key: Name::from(to) };
-            found.enqueue(publish::held(reply, address));
+            found.enqueue(publish::held(reply));
             Ok(())
         })
     }
@@ -309,11 +307,11 @@ impl Delivery {
     }
 }
 
-/// Checks a reply, and finds who waits for it and has room.
+/// Checks a reply, finds who waits for it and has room, and notes where it goes.
 fn find_requester(
     vhost: &VhostState,
     to: &str,
-    reply: &Message,
+    reply: &mut Message,
     found: &mut Found,
 ) -> Result<(), PublishReason> {
     bounds::check_message(reply, &vhost.context.limits, bounds::DEFAULT_USER)?;
@@ -321,7 +319,8 @@ fn find_requester(
     if found.queues().is_empty() && !reply::is_address(to) {
         return Err(PublishReason::Unroutable);
     }
-    vhost.check_room(reply.bytes_at("", to), found)
+    reply.set_address(Source::Default.address(to));
+    vhost.check_room(reply.bytes(), found)
 }
 
 impl Deref for Delivery {
@@ -383,10 +382,20 @@ impl Acker {
     /// Settles it, unless it is settled.
     #[inline]
     fn settle_as(&mut self, settlement: Settlement) {
-        let Some(key) = self.duty.take() else { return };
+        let Some(key) = self.duty.take().filter(|key| !self.is_settled_with_others(*key)) else {
+            return;
+        };
         match settlement {
             Settlement::Accept => self.cell().accept(key, self.bytes()),
             _ => self.cell().give_back(key, self.message.held.clone(), settlement),
+        }
+    }
+
+    /// Whether it was acked together with a later one of its consumer.
+    fn is_settled_with_others(&self, key: UnackedKey) -> bool {
+        match &self.from {
+            Origin::Consumer(consumer) => consumer.has_accepted(key),
+            Origin::Queue(_) => false,
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
     vhost::VirtualHost,
     vhost_state::IfUnused,
 };
-use crate::{Entity, Error, Message, Name, Result, clock::HostDeadline, message::Address};
+use crate::{Entity, Error, Message, Result, clock::HostDeadline, engine::queue::Held};
 
 /// A handle to an exchange: a cheap clone. Publishing through it looks up nothing but the key.
 ///
@@ -274,14 +274,12 @@ impl Exchange {
         mandatory: Mandatory,
     ) -> Result<Routed, PublishError> {
         publish::with_found(|found| {
-            let admitted = self.route(key, &message, found).and_then(|()| {
-                if mandatory == Mandatory::Yes && found.is_empty() {
-                    return Err(PublishReason::Unroutable);
+            let routed = self.route(key, &message, found);
+            match routed.and_then(|()| found.check_reached(mandatory)) {
+                Ok(()) => {
+                    let queues = self.enqueue(key, message, found)?;
+                    Ok(Routed { queues })
                 }
-                self.check_room(key, &message, found)
-            });
-            match admitted {
-                Ok(()) => Ok(Routed { queues: self.enqueue(key, message, found) }),
                 Err(reason) => Err(PublishError::new(reason, message)),
             }
         })
@@ -309,25 +307,22 @@ impl Exchange {
         Ok(())
     }
 
-    /// Checks that there is room wherever a message goes. Who waits for it as a reply keeps it.
+    /// Puts a message where it goes, if there is room everywhere, and says how many queues took it.
     #[inline]
-    pub(crate) fn check_room(
+    pub(crate) fn enqueue(
         &self,
         key: &str,
-        message: &Message,
+        mut message: Message,
         found: &mut Found,
-    ) -> Result<(), PublishReason> {
-        self.vhost.state().check_room(message.bytes_at(self.name(), key), found)
-    }
-
-    /// Puts a message where it goes, and says how many queues took it.
-    #[inline]
-    pub(crate) fn enqueue(&self, key: &str, message: Message, found: &mut Found) -> u32 {
+    ) -> Result<u32, PublishError> {
         if found.is_empty() {
-            return 0;
+            return Ok(0);
         }
-        let address = found.address(&self.source, key);
-        found.enqueue(publish::held(message, address))
+        message.set_address(found.address(&self.source, key));
+        if let Err(reason) = self.vhost.state().check_room(message.bytes(), found) {
+            return Err(PublishError::new(reason, message));
+        }
+        Ok(found.enqueue(publish::held(message)))
     }
 
     pub(crate) fn publish_all(
@@ -336,10 +331,44 @@ impl Exchange {
         messages: &mut Vec<Message>,
         mandatory: Mandatory,
     ) -> Result<Routed, PublishReason> {
-        self.check_publish(key)?;
-        let plan = publish::with_found(|found| self.plan(key, messages, mandatory, found))?;
-        let to = Address { exchange: self.source.name(), routing_key: Name::from(key) };
-        Ok(Routed { queues: plan.enqueue(&to, messages) })
+        publish::with_found(|found| {
+            let is_one_way = messages.iter().all(|message| message.headers().is_none());
+            let queues = if is_one_way {
+                self.publish_run(key, messages, mandatory, found)?
+            } else {
+                self.check_publish(key)?;
+                let plan = self.plan(key, messages, mandatory, found)?;
+                plan.enqueue(&self.source.address(key), messages)
+            };
+            Ok(Routed { queues })
+        })
+    }
+
+    /// Publishes messages that all go the same way.
+    fn publish_run(
+        &self,
+        key: &str,
+        messages: &mut Vec<Message>,
+        mandatory: Mandatory,
+        found: &mut Found,
+    ) -> Result<u32, PublishReason> {
+        let Some((first, others)) = messages.split_first() else {
+            self.check_publish(key)?;
+            return Ok(0);
+        };
+        self.route(key, first, found)?;
+        let limits = &self.vhost.state().context.limits;
+        for message in others {
+            bounds::check_message(message, limits, bounds::DEFAULT_USER)?;
+        }
+        found.check_reached(mandatory)?;
+        let address = found.address(&self.source, key);
+        let sizes = messages.iter().map(|message| u64::from(message.bytes_at(&address)));
+        self.vhost.state().check_room_for(sizes.sum(), messages.len(), found)?;
+        for message in &mut *messages {
+            message.set_address(address.clone());
+        }
+        Ok(found.enqueue_all(messages.drain(..).map(Held::Resident)))
     }
 
     /// Checks and routes a batch, and changes nothing.
@@ -351,6 +380,7 @@ impl Exchange {
         found: &mut Found,
     ) -> Result<Plan, PublishReason> {
         let vhost = self.vhost.state();
+        let address = self.source.address(key);
         let mut plan = Plan::default();
         let mut bytes: u64 = 0;
         for message in messages {
@@ -365,7 +395,7 @@ impl Exchange {
             if mandatory == Mandatory::Yes && queues.is_none() {
                 return Err(PublishReason::Unroutable);
             }
-            let size = u64::from(message.bytes_at(self.name(), key));
+            let size = u64::from(message.bytes_at(&address));
             bytes = bytes.saturating_add(size.saturating_mul(queues.unwrap_or(0) as u64));
         }
         if !vhost.context.has_room(bytes) {

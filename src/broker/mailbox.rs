@@ -151,10 +151,11 @@ impl Taken {
         self.0.drain(..).map(Parcel::into_parts)
     }
 
-    /// Takes up to so many.
-    pub(crate) fn take(&mut self, max: usize, into: &mut Vec<Parcel>) {
+    /// Takes up to so many, and says how many those are.
+    pub(crate) fn take(&mut self, max: usize, put: impl FnMut(Parcel)) -> usize {
         let count = self.0.len().min(max);
-        into.extend(self.0.drain(..count));
+        self.0.drain(..count).for_each(put);
+        count
     }
 }
 

@@ -54,8 +54,9 @@ impl Plan {
         let mut by_queue: Vec<(Arc<QueueCell>, Vec<Held>)> = Vec::new();
         let mut drained = messages.drain(..);
         for run in self.runs {
-            for message in drained.by_ref().take(run.messages) {
-                let held = publish::held(message, to.clone());
+            for mut message in drained.by_ref().take(run.messages) {
+                message.set_address(to.clone());
+                let held = publish::held(message);
                 run.replies.deliver(&held);
                 for cell in &run.queues {
                     // The queues of a batch are few, and mostly the same for all of it.
@@ -66,6 +67,6 @@ impl Plan {
                 }
             }
         }
-        by_queue.into_iter().map(|(cell, batch)| cell.enqueue_all(batch)).sum()
+        by_queue.into_iter().map(|(cell, batch)| cell.enqueue_all(batch.into_iter())).sum()
     }
 }

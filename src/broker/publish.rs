@@ -13,6 +13,7 @@ use super::{
     memo::{self, Memo, Place},
     publish_error::PublishReason,
     reply::{self, Replies},
+    tx::Mandatory,
     vhost_state::VhostState,
 };
 use crate::{
@@ -98,13 +99,15 @@ impl Source {
     }
 }
 
-/// A message as queues get it: without its BCC header, and with where it was published.
+/// A message, which has its address, as queues get it: without its BCC header.
 #[inline]
-pub(crate) fn held(mut message: Message, address: Address) -> Held {
-    if message.headers().is_some() {
+pub(crate) fn held(mut message: Message) -> Held {
+    if message.header(bounds::BCC).is_some() {
+        let address = message.address().clone();
         message.remove_header(bounds::BCC);
+        message.set_address(address);
     }
-    Held::Resident(message.addressed(address))
+    Held::Resident(message)
 }
 
 impl Found {
@@ -164,10 +167,33 @@ impl Found {
         queues
     }
 
-    /// Has those who wait for it as a reply keep room for one.
+    /// Puts messages into the queues that were found, in order and with one lock for each queue,
+    /// and says how many copies were taken.
+    pub(crate) fn enqueue_all(&mut self, messages: impl ExactSizeIterator<Item = Held>) -> u32 {
+        match self.queues() {
+            [] if self.replies.is_empty() => 0,
+            [cell] if self.replies.is_empty() => cell.enqueue_all(messages),
+            queues => {
+                let messages: Vec<_> = messages.collect();
+                messages.iter().for_each(|held| self.replies.deliver(held));
+                queues.iter().map(|cell| cell.enqueue_all(messages.iter().cloned())).sum()
+            }
+        }
+    }
+
+    /// Whether somebody takes the message, if somebody has to.
     #[inline]
-    pub(crate) fn keep_reply_room(&mut self) -> Result<(), PublishReason> {
-        if self.replies.is_empty() { Ok(()) } else { self.replies.keep_room(1) }
+    pub(crate) fn check_reached(&self, mandatory: Mandatory) -> Result<(), PublishReason> {
+        if mandatory == Mandatory::Yes && self.is_empty() {
+            return Err(PublishReason::Unroutable);
+        }
+        Ok(())
+    }
+
+    /// Has those who wait for it as a reply keep room for so many.
+    #[inline]
+    pub(crate) fn keep_reply_room(&mut self, replies: usize) -> Result<(), PublishReason> {
+        if self.replies.is_empty() { Ok(()) } else { self.replies.keep_room(replies) }
     }
 
     /// Takes out who waits for it as a reply.
@@ -261,10 +287,21 @@ impl VhostState {
     /// as a reply keeps it.
     #[inline]
     pub(crate) fn check_room(&self, bytes: u32, found: &mut Found) -> Result<(), PublishReason> {
-        if !self.context.has_room(u64::from(bytes).saturating_mul(found.queues().len() as u64)) {
+        self.check_room_for(bytes.into(), 1, found)
+    }
+
+    /// The same for messages of so many bytes together.
+    #[inline]
+    pub(crate) fn check_room_for(
+        &self,
+        bytes: u64,
+        messages: usize,
+        found: &mut Found,
+    ) -> Result<(), PublishReason> {
+        if !self.context.has_room(bytes.saturating_mul(found.queues().len() as u64)) {
             return Err(PublishReason::NO_MEMORY);
         }
-        found.keep_reply_room()
+        found.keep_reply_room(messages)
     }
 
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {

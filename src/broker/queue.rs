@@ -122,7 +122,7 @@ impl Queue {
     ///
     /// `Full`, `Closed`; `Refused` if the queue or its virtual host is deleted, the message too
     /// large, or a property invalid. The message is in the error.
-    pub fn send(&self, message: Message) -> Result<(), PublishError> {
+    pub fn send(&self, mut message: Message) -> Result<(), PublishError> {
         let vhost = self.vhost.state();
         if let Err(error) = vhost.check_publishing() {
             return Err(PublishError::new(error, message));
@@ -134,12 +134,11 @@ impl Queue {
         if !bounds::further_keys(&message).is_empty() {
             return self.send_to_further_keys(message);
         }
-        let name = &self.cell.name;
-        if !vhost.context.has_room(message.bytes_at("", name).into()) {
+        message.set_address(self.address());
+        if !vhost.context.has_room(message.bytes().into()) {
             return Err(PublishError::new(PublishReason::NO_MEMORY, message));
         }
-        let held = publish::held(message, self.address());
-        self.cell.enqueue(held).map_err(|held| self.gone(held))
+        self.cell.enqueue(publish::held(message)).map_err(|held| self.gone(held))
     }
 
     /// Takes the next message, if there is one. What is handed to consumers already, received or
@@ -322,18 +321,19 @@ impl Queue {
 
     /// CC and BCC headers lead to further queues, so the message is routed like any other.
     #[cold]
-    fn send_to_further_keys(&self, message: Message) -> Result<(), PublishError> {
-        let (vhost, name) = (self.vhost.state(), &self.cell.name);
+    fn send_to_further_keys(&self, mut message: Message) -> Result<(), PublishError> {
+        let vhost = self.vhost.state();
+        message.set_address(self.address());
         publish::with_found(|found| {
             let source = publish::Source::Default;
             let admitted = vhost
-                .route(&source, name, &message, found)
+                .route(&source, &self.cell.name, &message, found)
                 .map_err(PublishReason::from)
-                .and_then(|()| vhost.check_room(message.bytes_at("", name), found));
+                .and_then(|()| vhost.check_room(message.bytes(), found));
             if let Err(reason) = admitted {
                 return Err(PublishError::new(reason, message));
             }
-            found.enqueue(publish::held(message, self.address()));
+            found.enqueue(publish::held(message));
             Ok(())
         })
     }

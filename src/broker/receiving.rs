@@ -60,26 +60,28 @@ impl ConsumerCore {
         }
     }
 
-    /// Waits for a first message and takes what is there then, up to `max`.
+    /// Waits for a first message and takes what is there then, up to `max`. Each is put away under
+    /// the lock of the mailbox.
     pub(crate) fn receive_batch(
         &self,
-        into: &mut Vec<Parcel>,
         max: usize,
         until: HostDeadline,
+        mut put: impl FnMut(Parcel),
     ) -> Result<(), RecvTimeoutError> {
         if max == 0 {
             return self.mailbox.ended().map_or(Ok(()), |end| Err(RecvTimeoutError::Ended(end)));
         }
-        into.push(self.receive(until)?);
+        put(self.receive(until)?);
+        let mut left = max - 1;
         let mut after = Aftermath::default();
         {
             let mut taken = self.mailbox.taken();
-            taken.take(max - into.len(), into);
-            while into.len() < max
+            left -= taken.take(left, &mut put);
+            while left > 0
                 && let Ok(parcel) = self.fetch(&mut taken, &mut after)
             {
-                into.push(parcel);
-                taken.take(max - into.len(), into);
+                put(parcel);
+                left -= 1 + taken.take(left - 1, &mut put);
             }
         }
         after.run(&self.cell);

@@ -16,7 +16,7 @@ use super::{
     tx,
     vhost::VirtualHost,
 };
-use crate::{Entity, Error, Message, Result, message::Address};
+use crate::{Entity, Error, Message, Result};
 
 /// Publishes and settlements that take effect together at [`commit`](Self::commit).
 ///
@@ -56,8 +56,8 @@ pub struct Transaction {
 #[derive(Debug)]
 enum Step {
     Publish {
+        /// It has its address.
         message: Message,
-        to: Address,
         queues: Vec<Arc<QueueCell>>,
         replies: Replies,
         /// Drawn until the queues have drawn theirs.
@@ -102,7 +102,7 @@ impl Transaction {
         &mut self,
         exchange: &Exchange,
         key: &str,
-        message: Message,
+        mut message: Message,
     ) -> Result<Routed, PublishError> {
         if let Some(error) = self.refusal(exchange) {
             return Err(PublishError::new(error, message));
@@ -111,16 +111,15 @@ impl Transaction {
             if let Err(reason) = exchange.route(key, &message, found) {
                 return Err(PublishError::new(reason, message));
             }
-            let size = message.bytes_at(exchange.name(), key);
-            let bytes = tx::waiting_bytes(size, found.queues().len());
+            message.set_address(found.address(exchange.source(), key));
+            let bytes = tx::waiting_bytes(message.bytes(), found.queues().len());
             let Some(room) = ByteRoom::draw(&self.vhost.state().context, bytes) else {
                 return Err(PublishError::new(PublishReason::NO_MEMORY, message));
             };
             let queues = found.queues().to_vec();
             let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
-            let to = found.address(exchange.source(), key);
             let replies = found.take_replies();
-            self.steps.push(Step::Publish { message, to, queues, replies, room });
+            self.steps.push(Step::Publish { message, queues, replies, room });
             Ok(routed)
         })
     }
@@ -206,8 +205,8 @@ impl Transaction {
     fn apply(self) {
         for step in self.steps {
             match step {
-                Step::Publish { message, to, queues, replies, room } => {
-                    let held = publish::held(message, to);
+                Step::Publish { message, queues, replies, room } => {
+                    let held = publish::held(message);
                     replies.deliver(&held);
                     for cell in queues {
                         // One that was deleted meanwhile takes nothing.

@@ -42,15 +42,13 @@ impl Envelope {
 }
 
 impl Message {
-    /// The message as it is published there. One that others hold is put into an envelope of its
-    /// own.
+    /// Notes where it is published. If others hold it, it gets an envelope of its own.
     #[inline]
-    pub(crate) fn addressed(mut self, address: Address) -> Self {
-        let bytes = self.bytes_at(&address.exchange, &address.routing_key);
+    pub(crate) fn set_address(&mut self, address: Address) {
+        let bytes = self.bytes_at(&address);
         let envelope = Arc::make_mut(&mut self.0);
         envelope.bytes = bytes;
         envelope.address = address;
-        self
     }
 
     /// Where it was published.
@@ -66,7 +64,7 @@ impl Message {
 
     /// What a queue entry will count for that holds it, once it is published there.
     #[inline]
-    pub(crate) fn bytes_at(&self, exchange: &str, routing_key: &str) -> u32 {
+    pub(crate) fn bytes_at(&self, Address { exchange, routing_key }: &Address) -> u32 {
         let address = (exchange.len() + routing_key.len()) as u64;
         let bytes = OVERHEAD_BYTES + address + self.content_bytes();
         u32::try_from(bytes).unwrap_or(u32::MAX)

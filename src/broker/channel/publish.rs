@@ -17,7 +17,6 @@ use crate::{
         unblocking,
     },
     engine::queue::{Held, Settlement},
-    message::Address,
 };
 
 impl Channel {
@@ -141,12 +140,12 @@ impl Channel {
         if let Err(error) = checked {
             return Err((error, message));
         }
-        let to = found.address(&source, of.routing_key);
+        message.set_address(found.address(&source, of.routing_key));
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
         match self.state.begin_publish(mandatory) {
-            Some(Begun::Tx) => self.buffer(message, to, mandatory, found),
+            Some(Begun::Tx) => self.buffer(message, mandatory, found),
             Some(Begun::Now { is_confirmed, room }) => {
-                let published = self.publish_now(message, to, (mandatory, is_confirmed), found);
+                let published = self.publish_now(message, (mandatory, is_confirmed), found);
                 drop(room);
                 published
             }
@@ -182,11 +181,10 @@ impl Channel {
     fn publish_now(
         &self,
         message: Message,
-        to: Address,
         (mandatory, is_confirmed): (Mandatory, bool),
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
-        let bytes = message.bytes_at(&to.exchange, &to.routing_key);
+        let bytes = message.bytes();
         if let Err(reason) = self.vhost().check_room(bytes, found) {
             if is_confirmed && let Some(number) = self.state.refuse() {
                 return Ok(Some(number));
@@ -194,7 +192,7 @@ impl Channel {
             let is_there_again = || self.vhost().check_room(bytes, found).is_ok();
             return Err((self.no_room(reason, is_there_again), message));
         }
-        let held = publish::held(message, to);
+        let held = publish::held(message);
         // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
         // replies to itself, it returns and confirms first what goes to no queue.
         let late =
@@ -220,7 +218,6 @@ impl Channel {
     fn buffer(
         &self,
         message: Message,
-        to: Address,
         mandatory: Mandatory,
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
@@ -233,12 +230,9 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), message));
         }
-        let bytes = tx::waiting_bytes(
-            message.bytes_at(&to.exchange, &to.routing_key),
-            found.queues().len(),
-        );
-        if let Err(reason) = found.keep_reply_room() {
-            return Err((self.no_room(reason, || found.keep_reply_room().is_ok()), message));
+        let bytes = tx::waiting_bytes(message.bytes(), found.queues().len());
+        if let Err(reason) = found.keep_reply_room(1) {
+            return Err((self.no_room(reason, || found.keep_reply_room(1).is_ok()), message));
         }
         let Some(room) = ByteRoom::draw(context, bytes) else {
             let is_there_again = || context.has_room(bytes);
@@ -246,7 +240,7 @@ impl Channel {
             return Err((error, message));
         };
         let queues = found.queues().iter().map(|cell| cell.name.clone()).collect();
-        let held = publish::held(message, to);
+        let held = publish::held(message);
         let publish = TxPublish { held: held.clone(), queues, mandatory, room };
         let late = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => {

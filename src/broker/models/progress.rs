@@ -122,7 +122,7 @@ fn a_task_learns_of_room() {
         let message = Message::new("x");
         let mut limits = Limits::default();
         // Not a byte more than the message takes.
-        limits.memory_bytes = message.bytes_at("", "q").into();
+        limits.memory_bytes = message.bytes_at(&address).into();
         let broker = broker_within(limits);
         let queue = queue(&broker, "q");
         queue.send(message).expect("there is room");

@@ -50,6 +50,13 @@ pub(crate) struct Unacked {
     serial: u64,
 }
 
+impl UnackedKey {
+    /// Grows with each hand-out of the queue.
+    pub(crate) fn serial(self) -> u64 {
+        self.serial.get()
+    }
+}
+
 impl Newest {
     /// Of a consumer that has nothing.
     pub(crate) const NOTHING: Self = Self(NONE);

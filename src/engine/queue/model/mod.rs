@@ -348,7 +348,9 @@ fn moment(ms: u64) -> Moment {
 fn message(number: usize, bytes: u8) -> Held {
     let mut body = number.to_be_bytes().to_vec();
     body.resize(body.len() + usize::from(bytes), 0);
-    Held::Resident(Message::new(body).addressed(Address::default()))
+    let mut message = Message::new(body);
+    message.set_address(Address::default());
+    Held::Resident(message)
 }
 
 fn number(Held::Resident(message): &Held) -> usize {

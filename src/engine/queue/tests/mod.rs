@@ -198,7 +198,9 @@ fn priority(priority: i32) -> ConsumerTerms {
 }
 
 fn held(word: &str) -> Held {
-    Held::Resident(Message::new(word.to_owned()).addressed(Address::default()))
+    let mut message = Message::new(word.to_owned());
+    message.set_address(Address::default());
+    Held::Resident(message)
 }
 
 fn word(Held::Resident(message): &Held) -> String {
