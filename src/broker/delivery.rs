@@ -319,7 +319,7 @@ fn find_requester(
     if found.queues().is_empty() && !reply::is_address(to) {
         return Err(PublishReason::Unroutable);
     }
-    reply.set_address(Source::Default.address(to));
+    reply.put_label(&Source::Default.label(to));
     vhost.check_room(reply.bytes(), found)
 }
 

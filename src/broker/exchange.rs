@@ -7,6 +7,7 @@ use super::{
     bounds,
     call::{CallError, PendingReply},
     exchange_cell::Target,
+    memo::Way,
     plan::Plan,
     publish::{self, Found, Source},
     publish_error::{PublishError, PublishReason},
@@ -274,6 +275,11 @@ impl Exchange {
         mandatory: Mandatory,
     ) -> Result<Routed, PublishError> {
         publish::with_found(|found| {
+            if message.headers().is_none()
+                && let Some(way) = found.way(self.vhost.state().origin(&self.source, key))
+            {
+                return self.publish_on(way, message, mandatory);
+            }
             let routed = self.route(key, &message, found);
             match routed.and_then(|()| found.check_reached(mandatory)) {
                 Ok(()) => {
@@ -283,6 +289,33 @@ impl Exchange {
                 Err(reason) => Err(PublishError::new(reason, message)),
             }
         })
+    }
+
+    /// Publishes a message on a way that others went: everything was in order there, and nothing
+    /// has changed since.
+    #[inline]
+    fn publish_on(
+        &self,
+        way: &Way,
+        mut message: Message,
+        mandatory: Mandatory,
+    ) -> Result<Routed, PublishError> {
+        let context = &self.vhost.state().context;
+        if let Err(error) = bounds::check_message(&message, &context.limits, bounds::DEFAULT_USER) {
+            return Err(PublishError::new(error, message));
+        }
+        if way.queues.is_empty() {
+            return match mandatory {
+                Mandatory::No => Ok(Routed::default()),
+                Mandatory::Yes => Err(PublishError::new(PublishReason::Unroutable, message)),
+            };
+        }
+        message.put_label(&way.label);
+        let bytes = u64::from(message.bytes()) * way.queues.len() as u64;
+        if !context.has_room(bytes) {
+            return Err(PublishError::new(PublishReason::NO_MEMORY, message));
+        }
+        Ok(Routed { queues: publish::enqueue(&way.queues, Held::Resident(message)) })
     }
 
     /// Checks a message and finds where it goes.
@@ -318,7 +351,7 @@ impl Exchange {
         if found.is_empty() {
             return Ok(0);
         }
-        message.set_address(found.address(&self.source, key));
+        message.put_label(&found.label(&self.source, key));
         if let Err(reason) = self.vhost.state().check_room(message.bytes(), found) {
             return Err(PublishError::new(reason, message));
         }
@@ -338,7 +371,7 @@ impl Exchange {
             } else {
                 self.check_publish(key)?;
                 let plan = self.plan(key, messages, mandatory, found)?;
-                plan.enqueue(&self.source.address(key), messages)
+                plan.enqueue(&self.source.label(key), messages)
             };
             Ok(Routed { queues })
         })
@@ -362,12 +395,13 @@ impl Exchange {
             bounds::check_message(message, limits, bounds::DEFAULT_USER)?;
         }
         found.check_reached(mandatory)?;
-        let address = found.address(&self.source, key);
-        let sizes = messages.iter().map(|message| u64::from(message.bytes_at(&address)));
-        self.vhost.state().check_room_for(sizes.sum(), messages.len(), found)?;
+        let label = found.label(&self.source, key);
+        let mut bytes = 0;
         for message in &mut *messages {
-            message.set_address(address.clone());
+            message.put_label(&label);
+            bytes += u64::from(message.bytes());
         }
+        self.vhost.state().check_room_for(bytes, messages.len(), found)?;
         Ok(found.enqueue_all(messages.drain(..).map(Held::Resident)))
     }
 
@@ -380,7 +414,7 @@ impl Exchange {
         found: &mut Found,
     ) -> Result<Plan, PublishReason> {
         let vhost = self.vhost.state();
-        let address = self.source.address(key);
+        let label = self.source.label(key);
         let mut plan = Plan::default();
         let mut bytes: u64 = 0;
         for message in messages {
@@ -395,7 +429,7 @@ impl Exchange {
             if mandatory == Mandatory::Yes && queues.is_none() {
                 return Err(PublishReason::Unroutable);
             }
-            let size = u64::from(message.bytes_at(&address));
+            let size = u64::from(message.bytes_with(&label));
             bytes = bytes.saturating_add(size.saturating_mul(queues.unwrap_or(0) as u64));
         }
         if !vhost.context.has_room(bytes) {

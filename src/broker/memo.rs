@@ -15,7 +15,7 @@ use std::sync::{
 };
 
 use super::cell::QueueCell;
-use crate::message::Address;
+use crate::message::Label;
 
 /// How many routes a thread remembers: enough for a few handles and keys in turn, and few enough
 /// not to keep much of what has ended. A power of two.
@@ -51,12 +51,18 @@ pub(crate) struct Memo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(usize);
 
+/// What a message needs on a way that somebody has gone before it.
+#[derive(Debug, Default)]
+pub(crate) struct Way {
+    pub(crate) label: Label,
+    pub(crate) queues: Vec<Arc<QueueCell>>,
+}
+
 #[derive(Debug, Default)]
 struct Route {
     at: Stamped,
     exchange: Option<usize>,
-    address: Address,
-    queues: Vec<Arc<QueueCell>>,
+    way: Way,
 }
 
 impl Stamp {
@@ -81,57 +87,52 @@ impl Stamp {
 impl Memo {
     /// Where such a route is remembered, if it is.
     #[inline]
-    pub(crate) fn place(from: From<'_>) -> Place {
-        // Keys that differ tend to differ in length or in the last bytes.
-        let tail = from.key.as_bytes().last_chunk().map_or(0, |tail| u32::from_le_bytes(*tail));
-        let exchange = from.exchange.map_or(0, |slot| slot + 1);
-        let mixed = (u64::from(tail) + from.key.len() as u64 + ((exchange as u64) << 32))
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let at = mixed >> (u64::BITS - ROUTES_MAX.trailing_zeros());
-        Place(usize::try_from(at).expect("it has as many bits as there are routes"))
+    pub(crate) fn find(&self, from: From<'_>) -> Option<Place> {
+        let place = place(from);
+        let Route { at, exchange, way } = self.route(place);
+        let is_it = *at == from.at
+            && *exchange == from.exchange
+            && way.label.address().routing_key == *from.key;
+        is_it.then_some(place)
     }
 
-    /// Whether this very route is remembered there.
+    /// What is remembered there.
     #[inline]
-    pub(crate) fn knows(&self, place: Place, from: From<'_>) -> bool {
-        let route = self.route(place);
-        route.at == from.at
-            && route.exchange == from.exchange
-            && route.address.routing_key == *from.key
+    pub(crate) fn way(&self, place: Place) -> &Way {
+        &self.route(place).way
     }
 
     /// Remembers a route instead of another one, takes its queues, and says where it is.
     pub(crate) fn keep(
         &mut self,
         from: From<'_>,
-        address: Address,
+        label: Label,
         queues: &mut Vec<Arc<QueueCell>>,
     ) -> Place {
         debug_assert!(queues.len() <= QUEUES_MAX, "what leads far is not remembered");
-        let place = Self::place(from);
+        let place = place(from);
         let route = self.routes.get_mut(place.0).expect("a place is one of the routes");
-        (route.at, route.exchange, route.address) = (from.at, from.exchange, address);
-        std::mem::swap(&mut route.queues, queues);
+        (route.at, route.exchange, route.way.label) = (from.at, from.exchange, label);
+        std::mem::swap(&mut route.way.queues, queues);
         queues.clear();
         place
-    }
-
-    /// Where the route leads that is remembered there.
-    #[inline]
-    pub(crate) fn queues(&self, place: Place) -> &[Arc<QueueCell>] {
-        &self.route(place).queues
-    }
-
-    /// The exchange and the key that it begins with.
-    #[inline]
-    pub(crate) fn address(&self, place: Place) -> &Address {
-        &self.route(place).address
     }
 
     #[inline]
     fn route(&self, place: Place) -> &Route {
         self.routes.get(place.0).expect("a place is one of the routes")
     }
+}
+
+/// Keys that differ tend to differ in length or in the last bytes.
+#[inline]
+fn place(from: From<'_>) -> Place {
+    let tail = from.key.as_bytes().last_chunk().map_or(0, |tail| u32::from_le_bytes(*tail));
+    let exchange = from.exchange.map_or(0, |slot| slot + 1);
+    let mixed = (u64::from(tail) + from.key.len() as u64 + ((exchange as u64) << 32))
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let at = mixed >> (u64::BITS - ROUTES_MAX.trailing_zeros());
+    Place(usize::try_from(at).expect("it has as many bits as there are routes"))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -146,15 +147,14 @@ mod tests {
     }
 
     fn keep(memo: &mut Memo, from: From<'_>, mut queues: Vec<Arc<QueueCell>>) {
-        let routing_key = Name::from(from.key);
-        memo.keep(from, Address { routing_key, ..Address::default() }, &mut queues);
+        let label = Label::new(Name::default(), Name::from(from.key));
+        memo.keep(from, label, &mut queues);
         assert!(queues.is_empty(), "what has given way is let go");
     }
 
     /// How many queues a route leads to, if it is remembered.
     fn known(memo: &Memo, from: From<'_>) -> Option<usize> {
-        let place = Memo::place(from);
-        memo.knows(place, from).then(|| memo.queues(place).len())
+        memo.find(from).map(|place| memo.way(place).queues.len())
     }
 
     #[test]
@@ -165,7 +165,8 @@ mod tests {
         assert_eq!(known(&memo, orders), None);
         keep(&mut memo, orders, cells(&broker, 2));
         assert_eq!(known(&memo, orders), Some(2));
-        assert_eq!(memo.address(Memo::place(orders)).routing_key, "orders.new");
+        let way = memo.way(memo.find(orders).expect("it was kept"));
+        assert_eq!(way.label.address().routing_key, "orders.new");
         stamp.renew();
         assert_ne!(stamp.read(), orders.at);
         assert_eq!(known(&memo, from(stamp.read(), Some(3), "orders.new")), None);
@@ -191,8 +192,7 @@ mod tests {
     fn one_route_gives_way_to_another() {
         let (broker, at, mut memo) = (Broker::new(), Stamp::new().read(), Memo::default());
         let from = |exchange| From { at, exchange: Some(exchange), key: "k" };
-        let place = Memo::place(from(0));
-        let rival = (1..).map(from).find(|other| Memo::place(*other) == place);
+        let rival = (1..).map(from).find(|other| place(*other) == place(from(0)));
         let rival = rival.expect("there are few places");
         keep(&mut memo, from(0), cells(&broker, 1));
         keep(&mut memo, rival, cells(&broker, 3));

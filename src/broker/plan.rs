@@ -8,7 +8,7 @@ use super::{
     publish_error::PublishReason,
     reply::Replies,
 };
-use crate::{Message, engine::queue::Held, message::Address};
+use crate::{Message, engine::queue::Held, message::Label};
 
 /// The routes of a batch. Messages without headers share one, since they have one key.
 #[derive(Debug, Default)]
@@ -50,12 +50,12 @@ impl Plan {
 
     /// Empties the vector into the queues, with one lock for each of them, and says how many
     /// copies were taken.
-    pub(crate) fn enqueue(self, to: &Address, messages: &mut Vec<Message>) -> u32 {
+    pub(crate) fn enqueue(self, label: &Label, messages: &mut Vec<Message>) -> u32 {
         let mut by_queue: Vec<(Arc<QueueCell>, Vec<Held>)> = Vec::new();
         let mut drained = messages.drain(..);
         for run in self.runs {
             for mut message in drained.by_ref().take(run.messages) {
-                message.set_address(to.clone());
+                message.put_label(label);
                 let held = publish::held(message);
                 run.replies.deliver(&held);
                 for cell in &run.queues {

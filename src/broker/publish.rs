@@ -10,7 +10,7 @@ use super::{
     bounds,
     cell::QueueCell,
     exchange_cell::{ExchangeCell, Target},
-    memo::{self, Memo, Place},
+    memo::{self, Memo, Place, Way},
     publish_error::PublishReason,
     reply::{self, Replies},
     tx::Mandatory,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Denial, Entity, Error, ErrorKind, Message, Name, Table,
     engine::{queue::Held, routing::Routes},
-    message::Address,
+    message::{Address, Label},
     sync::thread_local,
 };
 
@@ -56,9 +56,9 @@ impl Source {
         }
     }
 
-    /// Where a message is published with this key.
-    pub(crate) fn address(&self, key: &str) -> Address {
-        Address { exchange: self.name(), routing_key: Name::from(key) }
+    /// What a publish with this key puts on the message.
+    pub(crate) fn label(&self, key: &str) -> Label {
+        Label::new(self.name(), Name::from(key))
     }
 
     /// The exchange that bindings start from; none start from the default one.
@@ -99,15 +99,28 @@ impl Source {
     }
 }
 
-/// A message, which has its address, as queues get it: without its BCC header.
+/// A message, which has its label, as queues get it: without its BCC header.
 #[inline]
 pub(crate) fn held(mut message: Message) -> Held {
     if message.header(bounds::BCC).is_some() {
-        let address = message.address().clone();
+        let Address { exchange, routing_key } = message.address().clone();
         message.remove_header(bounds::BCC);
-        message.set_address(address);
+        message.put_label(&Label::new(exchange, routing_key));
     }
     Held::Resident(message)
+}
+
+/// Puts a message into queues, and says how many took it: not those that have been deleted since.
+#[inline]
+pub(crate) fn enqueue(queues: &[Arc<QueueCell>], held: Held) -> u32 {
+    let (mut taken, mut left, mut held) = (0, queues, Some(held));
+    while let Some((cell, others)) = left.split_first() {
+        let copy = if others.is_empty() { held.take() } else { held.clone() };
+        let copy = copy.expect("only the last queue takes it");
+        taken += u32::from(cell.enqueue(copy).is_ok());
+        left = others;
+    }
+    taken
 }
 
 impl Found {
@@ -126,26 +139,30 @@ impl Found {
     #[inline]
     pub(crate) fn queues(&self) -> &[Arc<QueueCell>] {
         match self.remembered {
-            Some(place) => self.memo.queues(place),
+            Some(place) => &self.memo.way(place).queues,
             None => &self.queues,
         }
     }
 
-    /// Looks whether it is remembered where such a message goes.
+    /// Where such a message goes, if that is remembered.
     #[inline]
-    pub(crate) fn recall(&mut self, from: memo::From<'_>) -> bool {
-        let place = Memo::place(from);
-        let is_known = self.memo.knows(place, from);
-        self.remembered = is_known.then_some(place);
-        is_known
+    pub(crate) fn way(&self, from: memo::From<'_>) -> Option<&Way> {
+        self.memo.find(from).map(|place| self.memo.way(place))
     }
 
-    /// Where the message is published, to be kept with it.
+    /// Looks whether it is remembered where such a message goes, and goes there.
     #[inline]
-    pub(crate) fn address(&self, source: &Source, key: &str) -> Address {
+    pub(crate) fn recall(&mut self, from: memo::From<'_>) -> bool {
+        self.remembered = self.memo.find(from);
+        self.remembered.is_some()
+    }
+
+    /// What a publish with this key puts on the message.
+    #[inline]
+    pub(crate) fn label(&self, source: &Source, key: &str) -> Label {
         match self.remembered {
-            Some(place) => self.memo.address(place).clone(),
-            None => source.address(key),
+            Some(place) => self.memo.way(place).label.clone(),
+            None => source.label(key),
         }
     }
 
@@ -156,15 +173,7 @@ impl Found {
         if !self.replies.is_empty() {
             self.take_replies().deliver(&held);
         }
-        let (mut queues, mut left) = (0, self.queues());
-        let mut held = Some(held);
-        while let Some((cell, others)) = left.split_first() {
-            let copy = if others.is_empty() { held.take() } else { held.clone() };
-            let copy = copy.expect("only the last queue takes it");
-            queues += u32::from(cell.enqueue(copy).is_ok());
-            left = others;
-        }
-        queues
+        enqueue(self.queues(), held)
     }
 
     /// Puts messages into the queues that were found, in order and with one lock for each queue,
@@ -255,7 +264,7 @@ impl VhostState {
         self.search(source, from.key, message, found)?;
         let is_lasting = message.headers().is_none() && !source.is_reply(from.key);
         if is_lasting && found.queues.len() <= memo::QUEUES_MAX {
-            let place = found.memo.keep(from, source.address(from.key), &mut found.queues);
+            let place = found.memo.keep(from, source.label(from.key), &mut found.queues);
             found.forget();
             found.remembered = Some(place);
         }

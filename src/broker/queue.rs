@@ -16,7 +16,7 @@ use crate::{
     Entity, Error, Message, Name, Result,
     clock::HostDeadline,
     engine::queue::{AckMode, Custody, DeleteConditions, Held},
-    message::Address,
+    message::Label,
 };
 
 /// A handle to a queue: a cheap clone, which nothing but using it looks up.
@@ -134,7 +134,7 @@ impl Queue {
         if !bounds::further_keys(&message).is_empty() {
             return self.send_to_further_keys(message);
         }
-        message.set_address(self.address());
+        message.put_label(&self.label());
         if !vhost.context.has_room(message.bytes().into()) {
             return Err(PublishError::new(PublishReason::NO_MEMORY, message));
         }
@@ -310,8 +310,8 @@ impl Queue {
     }
 
     /// How the default exchange gets to it.
-    fn address(&self) -> Address {
-        Address { exchange: Name::default(), routing_key: self.cell.name.clone() }
+    fn label(&self) -> Label {
+        Label::new(Name::default(), self.cell.name.clone())
     }
 
     fn delete_if(&self, conditions: DeleteConditions) -> Result<u64> {
@@ -323,7 +323,7 @@ impl Queue {
     #[cold]
     fn send_to_further_keys(&self, mut message: Message) -> Result<(), PublishError> {
         let vhost = self.vhost.state();
-        message.set_address(self.address());
+        message.put_label(&self.label());
         publish::with_found(|found| {
             let source = publish::Source::Default;
             let admitted = vhost

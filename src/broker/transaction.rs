@@ -56,7 +56,7 @@ pub struct Transaction {
 #[derive(Debug)]
 enum Step {
     Publish {
-        /// It has its address.
+        /// It has its label.
         message: Message,
         queues: Vec<Arc<QueueCell>>,
         replies: Replies,
@@ -111,7 +111,7 @@ impl Transaction {
             if let Err(reason) = exchange.route(key, &message, found) {
                 return Err(PublishError::new(reason, message));
             }
-            message.set_address(found.address(exchange.source(), key));
+            message.put_label(&found.label(exchange.source(), key));
             let bytes = tx::waiting_bytes(message.bytes(), found.queues().len());
             let Some(room) = ByteRoom::draw(&self.vhost.state().context, bytes) else {
                 return Err(PublishError::new(PublishReason::NO_MEMORY, message));

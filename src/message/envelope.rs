@@ -8,7 +8,7 @@ use crate::Name;
 
 /// What every queue entry is counted for beside its text and body: the entry, this struct and the
 /// bookkeeping of the allocator.
-const OVERHEAD_BYTES: u64 = 192;
+const OVERHEAD_BYTES: usize = 192;
 
 /// Where a message is published. Empty until it is.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,25 @@ pub(crate) struct Address {
     /// Empty for the default exchange, too.
     pub(crate) exchange: Name,
     pub(crate) routing_key: Name,
+}
+
+/// What a publish puts on a message: the address, and what that counts for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Label {
+    address: Address,
+    bytes: u32,
+}
+
+impl Label {
+    pub(crate) fn new(exchange: Name, routing_key: Name) -> Self {
+        let bytes = OVERHEAD_BYTES + exchange.len() + routing_key.len();
+        let bytes = u32::try_from(bytes).expect("names are short");
+        Self { address: Address { exchange, routing_key }, bytes }
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
 }
 
 /// The one allocation of a message beside its body. It has room for where the message is published,
@@ -44,11 +63,11 @@ impl Envelope {
 impl Message {
     /// Notes where it is published. If others hold it, it gets an envelope of its own.
     #[inline]
-    pub(crate) fn set_address(&mut self, address: Address) {
-        let bytes = self.bytes_at(&address);
+    pub(crate) fn put_label(&mut self, label: &Label) {
+        let bytes = self.bytes_with(label);
         let envelope = Arc::make_mut(&mut self.0);
         envelope.bytes = bytes;
-        envelope.address = address;
+        envelope.address = label.address.clone();
     }
 
     /// Where it was published.
@@ -62,11 +81,10 @@ impl Message {
         self.0.bytes
     }
 
-    /// What a queue entry will count for that holds it, once it is published there.
+    /// What a queue entry will count for that holds it, once it has this label.
     #[inline]
-    pub(crate) fn bytes_at(&self, Address { exchange, routing_key }: &Address) -> u32 {
-        let address = (exchange.len() + routing_key.len()) as u64;
-        let bytes = OVERHEAD_BYTES + address + self.content_bytes();
+    pub(crate) fn bytes_with(&self, label: &Label) -> u32 {
+        let bytes = u64::from(label.bytes) + self.content_bytes();
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 

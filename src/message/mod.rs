@@ -20,7 +20,7 @@ use triomphe::Arc;
 
 use crate::Name;
 
-pub(crate) use self::envelope::Address;
+pub(crate) use self::envelope::{Address, Label};
 #[cfg(feature = "json")]
 pub use self::json::JsonError;
 pub use self::{

@@ -140,7 +140,7 @@ impl Channel {
         if let Err(error) = checked {
             return Err((error, message));
         }
-        message.set_address(found.address(&source, of.routing_key));
+        message.put_label(&found.label(&source, of.routing_key));
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
         match self.state.begin_publish(mandatory) {
             Some(Begun::Tx) => self.buffer(message, mandatory, found),

@@ -6,9 +6,10 @@ use loom::thread;
 
 use super::{EVER, block_on, broker_within, check, queue};
 use crate::{
-    Limits, Message,
+    Limits, Message, Name,
     broker::progress::Progress,
     clock::HostDeadline,
+    message::Label,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -122,7 +123,8 @@ fn a_task_learns_of_room() {
         let message = Message::new("x");
         let mut limits = Limits::default();
         // Not a byte more than the message takes.
-        limits.memory_bytes = message.bytes_at(&address).into();
+        limits.memory_bytes =
+            message.bytes_with(&Label::new(Name::default(), Name::from("q"))).into();
         let broker = broker_within(limits);
         let queue = queue(&broker, "q");
         queue.send(message).expect("there is room");

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     Message, Table, Value,
     engine::definition::{QueueDeclaration, QueueDefinition},
-    message::Address,
+    message::Label,
     time::Moment,
 };
 
@@ -349,7 +349,7 @@ fn message(number: usize, bytes: u8) -> Held {
     let mut body = number.to_be_bytes().to_vec();
     body.resize(body.len() + usize::from(bytes), 0);
     let mut message = Message::new(body);
-    message.set_address(Address::default());
+    message.put_label(&Label::default());
     Held::Resident(message)
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::*;
-use crate::{Message, Table, engine::definition::QueueDeclaration, message::Address, time::Moment};
+use crate::{Message, Table, engine::definition::QueueDeclaration, message::Label, time::Moment};
 
 const START: Moment = Moment::ORIGIN;
 
@@ -199,7 +199,7 @@ fn priority(priority: i32) -> ConsumerTerms {
 
 fn held(word: &str) -> Held {
     let mut message = Message::new(word.to_owned());
-    message.set_address(Address::default());
+    message.put_label(&Label::default());
     Held::Resident(message)
 }
 
