@@ -152,6 +152,13 @@ impl HostDeadline {
     /// Never.
     pub(crate) const NEVER: Self = Self(None);
 
+    /// Whether it is so far away that some microseconds make no difference.
+    #[expect(clippy::disallowed_methods, reason = "blocking waits are in the host's time")]
+    pub(crate) fn is_far(self) -> bool {
+        const FAR: Duration = Duration::from_millis(1);
+        self.0.is_none_or(|at| at.saturating_duration_since(Instant::now()) > FAR)
+    }
+
     /// How much of the wait is left; `None` once it is over.
     #[expect(clippy::disallowed_methods, reason = "blocking waits are in the host's time")]
     pub(crate) fn left(self) -> Option<Duration> {

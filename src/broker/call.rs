@@ -4,14 +4,17 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use super::{
     exchange::Exchange,
-    publish,
+    patience, publish,
     publish_error::{PublishError, PublishReason},
     reply::{self, ReplySlot},
     vhost_state::VhostState,
@@ -86,6 +89,8 @@ pub enum CallError {
 pub(crate) struct Call {
     state: Mutex<State>,
     changed: Condvar,
+    /// A hint for those who look again and again; nothing hangs on it.
+    is_over: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +105,8 @@ struct Ended;
 
 impl Call {
     fn new() -> Self {
-        Self { state: Mutex::new(Rank::Outlet, State::default()), changed: Condvar::default() }
+        let state = Mutex::new(Rank::Outlet, State::default());
+        Self { state, changed: Condvar::default(), is_over: AtomicBool::new(false) }
     }
 
     /// The reply has come. A second one is dropped.
@@ -124,6 +130,7 @@ impl Call {
             };
             (late, state.waiting.take_wakers())
         };
+        self.is_over.store(true, Ordering::Relaxed);
         drop(late);
         self.changed.notify_all();
         wake_all(wakers);
@@ -166,6 +173,9 @@ impl PendingReply {
     /// `Timeout`, `Closed`.
     pub fn wait(self, within: Duration) -> Result<Message, CallError> {
         let until = HostDeadline::within(within);
+        if until.is_far() {
+            patience::watch(|| self.call.is_over.load(Ordering::Relaxed));
+        }
         let mut state = self.call.state.lock();
         loop {
             if let Some(outcome) = state.outcome.take() {

@@ -444,6 +444,14 @@ impl CellState {
         }
     }
 
+    /// The tray of a consumer of the handle tier, unless it has ended, and whether the consumer
+    /// could be handed more.
+    #[inline]
+    pub(crate) fn tray_with_credit(&mut self, consumer: ConsumerId) -> Option<(&mut Tray, bool)> {
+        let has_credit = self.core.has_room(consumer);
+        Some((self.tray(consumer)?, has_credit))
+    }
+
     /// The tray of a consumer of the handle tier, unless it has ended.
     pub(crate) fn tray(&mut self, consumer: ConsumerId) -> Option<&mut Tray> {
         tray_of(&mut self.core, consumer)

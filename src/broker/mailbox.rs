@@ -63,6 +63,7 @@ pub(crate) struct Mailbox {
     taken: Mutex<Taken>,
     /// To be waited for with the lock of the queue.
     pub(crate) arrived: Condvar,
+    arrivals: Arrivals,
     ended: OnceLock<EndReason>,
     /// How many messages gave way. A plain counter: it orders nothing else.
     lost: AtomicU64,
@@ -70,9 +71,20 @@ pub(crate) struct Mailbox {
     pub(crate) token: OnceLock<Receiver<()>>,
 }
 
+/// How many messages were put into the tray, and one more for the end. A hint for those who look
+/// again and again; nothing hangs on it. It lies apart from what the consumer writes to.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Arrivals(AtomicU64);
+
 /// What was taken out of the tray and is received next, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(VecDeque<Parcel>);
+pub(crate) struct Taken {
+    parcels: VecDeque<Parcel>,
+    /// How much had arrived when the tray was last left empty with credit to spare. As long as no
+    /// more has, there is nothing to be had, whatever acks the queue has not been told.
+    idle_since: Option<u64>,
+}
 
 /// The queue's part.
 #[derive(Debug)]
@@ -101,6 +113,7 @@ impl Mailbox {
         Self {
             taken: Mutex::new(Rank::Hand, Taken::default()),
             arrived: Condvar::default(),
+            arrivals: Arrivals::default(),
             ended: OnceLock::new(),
             lost: AtomicU64::new(0),
             token: OnceLock::new(),
@@ -119,10 +132,24 @@ impl Mailbox {
         self.ended.get().copied()
     }
 
+    /// How much has arrived so far.
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.arrivals.0.load(Ordering::Relaxed)
+    }
+
     /// Notes the end, unless it has been noted. Called under the lock of the queue, when it takes
     /// the tray away.
     pub(crate) fn end(&self, reason: EndReason) {
         let _ = self.ended.set(reason);
+        self.note_arrival();
+    }
+}
+
+impl Mailbox {
+    /// Called under the lock of the queue, so nobody else counts at the same time.
+    #[inline]
+    fn note_arrival(&self) {
+        self.arrivals.0.store(self.arrivals() + 1, Ordering::Relaxed);
     }
 }
 
@@ -135,26 +162,31 @@ impl Parcel {
 impl Taken {
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Parcel> {
-        let parcel = self.0.pop_front()?;
-        if self.0.is_empty() && self.0.capacity() > KEPT_PARCELS {
-            self.0 = VecDeque::new();
+        let parcel = self.parcels.pop_front()?;
+        if self.parcels.is_empty() && self.parcels.capacity() > KEPT_PARCELS {
+            self.parcels = VecDeque::new();
         }
         Some(parcel)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.parcels.is_empty()
+    }
+
+    /// Whether nothing can be had, of all that has arrived so far.
+    pub(crate) fn is_idle(&self, arrivals: u64) -> bool {
+        self.parcels.is_empty() && self.idle_since == Some(arrivals)
     }
 
     /// Takes out everything, to be given back.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (UnackedKey, Held)> {
-        self.0.drain(..).map(Parcel::into_parts)
+        self.parcels.drain(..).map(Parcel::into_parts)
     }
 
     /// Takes up to so many, and says how many those are.
     pub(crate) fn take(&mut self, max: usize, put: impl FnMut(Parcel)) -> usize {
-        let count = self.0.len().min(max);
-        self.0.drain(..count).for_each(put);
+        let count = self.parcels.len().min(max);
+        self.parcels.drain(..count).for_each(put);
         count
     }
 }
@@ -176,6 +208,7 @@ impl Tray {
     #[inline]
     pub(crate) fn put(&mut self, parcel: Parcel) -> Option<Parcel> {
         self.parcels.push_back(parcel);
+        self.mailbox.note_arrival();
         match self.lag {
             Lag::AtMost(most) => self.make_room(most),
             Lag::Unbounded => None,
@@ -195,8 +228,8 @@ impl Tray {
     #[inline]
     pub(crate) fn take(&mut self, taken: &mut Taken) -> Option<Parcel> {
         if self.receipt == Receipt::Hands && self.lag == Lag::Unbounded && !self.is_urgent {
-            debug_assert!(taken.0.is_empty(), "what is in the mailbox comes first");
-            std::mem::swap(&mut self.parcels, &mut taken.0);
+            debug_assert!(taken.is_empty(), "what is in the mailbox comes first");
+            std::mem::swap(&mut self.parcels, &mut taken.parcels);
             taken.next()
         } else {
             self.next()
@@ -211,6 +244,12 @@ impl Tray {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.parcels.is_empty()
+    }
+
+    /// Notes that its consumer has credit to spare. Called under the lock of the queue.
+    #[inline]
+    pub(crate) fn note_credit(&self, taken: &mut Taken) {
+        taken.idle_since = self.parcels.is_empty().then(|| self.mailbox.arrivals());
     }
 
     /// Whether anyone waits for a message.
@@ -239,7 +278,7 @@ impl Tray {
 
     /// Tells all who wait that it has ended, and drops what is left. No lock may be held.
     pub(crate) fn close(mut self) {
-        let taken = std::mem::take(&mut self.mailbox.taken().0);
+        let taken = std::mem::take(&mut self.mailbox.taken().parcels);
         self.mailbox.arrived.notify_all();
         wake_all(self.waiting.take_wakers());
         drop((taken, self.parcels));

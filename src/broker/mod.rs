@@ -37,6 +37,7 @@ mod method;
 mod models;
 mod outbox;
 mod outlet;
+mod patience;
 mod plan;
 mod progress;
 mod publish;

@@ -14,6 +14,7 @@ use super::{
     consumer::{ConsumerCore, EndReason, RecvError, RecvTimeoutError, TryRecvError},
     mailbox::{Parcel, Receipt, Taken, Tray},
     outlet::Outlet,
+    patience,
 };
 use crate::{
     clock::HostDeadline,
@@ -46,10 +47,20 @@ impl ConsumerCore {
     /// Waits for a message.
     pub(crate) fn receive(&self, until: HostDeadline) -> Result<Parcel, RecvTimeoutError> {
         loop {
+            let arrivals = self.mailbox.arrivals();
+            let may_watch = until.is_far();
+            let is_idle = may_watch && self.mailbox.taken().is_idle(arrivals);
+            // Without a look at the queue, which others may be at work on.
+            if is_idle && self.watch(arrivals) {
+                continue;
+            }
             match self.try_receive() {
                 Ok(parcel) => return Ok(parcel),
                 Err(TryRecvError::Ended(reason)) => return Err(RecvTimeoutError::Ended(reason)),
                 Err(TryRecvError::Empty) => {}
+            }
+            if may_watch && !is_idle && self.watch(arrivals) {
+                continue;
             }
             let mut after = Aftermath::default();
             let received = self.wait(until, &mut after);
@@ -58,6 +69,11 @@ impl ConsumerCore {
                 return received;
             }
         }
+    }
+
+    /// Waits awake for a while, and says whether anything has arrived.
+    fn watch(&self, arrivals: u64) -> bool {
+        patience::watch(|| self.mailbox.arrivals() != arrivals)
     }
 
     /// Waits for a first message and takes what is there then, up to `max`. Each is put away under
@@ -160,7 +176,15 @@ impl ConsumerCore {
     fn take_handed(&self, taken: &mut Taken) -> Option<Parcel> {
         match self.receipt {
             Receipt::Acks => None,
-            Receipt::Hands => self.cell.untold().tray(self.id())?.take(taken),
+            Receipt::Hands => {
+                let mut state = self.cell.untold();
+                let (tray, has_credit) = state.tray_with_credit(self.id())?;
+                let parcel = tray.take(taken);
+                if has_credit {
+                    tray.note_credit(taken);
+                }
+                parcel
+            }
         }
     }
 

@@ -322,6 +322,12 @@ impl<C: Recipient> Consumers<C> {
         self.full > 0
     }
 
+    /// Whether a consumer has less than its own prefetch allows.
+    #[inline]
+    pub(crate) fn has_room(&self, id: ConsumerId) -> bool {
+        self.get(id).is_some_and(Consumer::has_room)
+    }
+
     pub(crate) fn recipient(&mut self, id: ConsumerId) -> Option<&mut C> {
         self.get_mut(id).map(|consumer| &mut consumer.recipient)
     }

@@ -363,6 +363,12 @@ impl<C: Recipient> QueueCore<C> {
         self.life == Life::Deleted
     }
 
+    /// Whether a consumer could be handed one more, as far as its own prefetch goes.
+    #[inline]
+    pub(crate) fn has_room(&self, consumer: ConsumerId) -> bool {
+        self.consumers.has_room(consumer)
+    }
+
     pub(crate) fn recipient(&mut self, consumer: ConsumerId) -> Option<&mut C> {
         self.consumers.recipient(consumer)
     }
