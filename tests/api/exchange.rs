@@ -234,6 +234,18 @@ fn deleting_may_insist_on_disuse() -> Result<()> {
 
 /// A handle means the exchange that it was made for, also when another one has got its name.
 #[test]
+fn a_deleted_exchange_is_not_found_however_often() -> Result<()> {
+    let broker = Broker::new();
+    let exchange = broker.declare_exchange("e").declare()?;
+    exchange.delete()?;
+    for _ in 0..3 {
+        let refused = exchange.publish("key", Message::new("x")).unwrap_err();
+        assert!(matches!(refused.reason(), PublishReason::Refused(error) if error.is_not_found()));
+    }
+    Ok(())
+}
+
+#[test]
 fn a_handle_to_a_deleted_exchange_does_nothing_to_its_successor() -> Result<()> {
     let broker = Broker::new();
     let queue = broker.declare_queue("q").declare()?;
