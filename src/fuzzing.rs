@@ -14,7 +14,7 @@ use crate::{
 struct Slot(usize);
 
 impl Target for Slot {
-    fn slot(&self) -> usize {
+    fn slot(self) -> usize {
         self.0
     }
 }

@@ -51,7 +51,7 @@ pub(crate) enum Rank {
     Broker,
     /// What exists in a virtual host, and who is bound to whom.
     Topology,
-    /// One shard of a directory of names.
+    /// One shard of a directory of names, or of the registry of numbers.
     Directory,
     /// The bindings of one exchange.
     Exchange,

@@ -154,10 +154,11 @@ impl PendingReply {
         let request = request.with_reply_to(&*pending.address);
         publish::with_found(|found| {
             exchange.route(key, &request, found)?;
-            if found.queues().is_empty() {
+            let queues = found.queues(vhost);
+            if queues.is_empty() {
                 return Err(CallError::Unroutable);
             }
-            if found.queues().iter().all(|queue| queue.consumer_count() == 0) {
+            if queues.iter().all(|queue| queue.consumer_count() == 0) {
                 return Err(CallError::NoResponder);
             }
             exchange.enqueue(key, request, found)?;

@@ -316,7 +316,7 @@ fn find_requester(
 ) -> Result<(), PublishReason> {
     bounds::check_message(reply, &vhost.context.limits, bounds::DEFAULT_USER)?;
     vhost.route(&Source::Default, to, reply, found)?;
-    if found.queues().is_empty() && !reply::is_address(to) {
+    if found.queues(vhost).is_empty() && !reply::is_address(to) {
         return Err(PublishReason::Unroutable);
     }
     reply.put_label(&Source::Default.label(to));

@@ -351,10 +351,13 @@ impl Exchange {
         if found.is_empty() {
             return Ok(0);
         }
-        message.put_label(&found.label(&self.source, key));
-        if let Err(reason) = self.vhost.state().check_room(message.bytes(), found) {
+        let vhost = self.vhost.state();
+        let label = found.label(&self.source, key);
+        if let Err(reason) = vhost.check_room(message.bytes_with(&label), found) {
             return Err(PublishError::new(reason, message));
         }
+        message.put_label(&label);
+        found.remember(vhost, &self.source, label);
         Ok(found.enqueue(publish::held(message)))
     }
 
@@ -401,7 +404,9 @@ impl Exchange {
             message.put_label(&label);
             bytes += u64::from(message.bytes());
         }
-        self.vhost.state().check_room_for(bytes, messages.len(), found)?;
+        let vhost = self.vhost.state();
+        vhost.check_room_for(bytes, messages.len(), found)?;
+        found.remember(vhost, &self.source, label);
         Ok(found.enqueue_all(messages.drain(..).map(Held::Resident)))
     }
 
@@ -423,7 +428,7 @@ impl Exchange {
             if has_headers || !plan.goes_on {
                 found.clear();
                 vhost.route(&self.source, key, message, found)?;
-                plan.start_run(found, !has_headers);
+                plan.start_run(vhost, found, !has_headers);
             }
             let queues = plan.extend_run();
             if mandatory == Mandatory::Yes && queues.is_none() {

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Weak};
 
-use super::{cell::QueueCell, vhost_state::VhostState};
+use super::{cell::QueueCell, registry::TargetId, vhost_state::VhostState};
 use crate::{
     Name, Table,
     engine::{
         definition::ExchangeDefinition,
         entity::Endpoint,
-        routing::{self, Router, Routes},
+        routing::{Router, Routes},
     },
     sync::{Rank, RwLock},
 };
@@ -27,7 +27,7 @@ pub(crate) struct ExchangeCell {
 
 #[derive(Debug)]
 struct ExchangeState {
-    router: Router<Target>,
+    router: Router<TargetId>,
     /// Set once, when the exchange is deleted.
     is_deleted: bool,
 }
@@ -55,12 +55,12 @@ impl ExchangeCell {
         Arc::new(Self { name, definition, slot, vhost, state })
     }
 
-    pub(crate) fn bind(&self, key: &Name, arguments: &Table, target: Target) {
+    pub(crate) fn bind(&self, key: &Name, arguments: &Table, target: TargetId) {
         self.state.write().router.bind(key, arguments, target);
     }
 
-    pub(crate) fn unbind(&self, key: &str, arguments: &Table, target: &Target) {
-        self.state.write().router.unbind(key, arguments, target);
+    pub(crate) fn unbind(&self, key: &str, arguments: &Table, target: TargetId) {
+        self.state.write().router.unbind(key, arguments, &target);
     }
 
     /// Adds what a message goes to. All its keys see the same bindings. Says whether any binding
@@ -69,7 +69,7 @@ impl ExchangeCell {
         &self,
         keys: impl Iterator<Item = &'k str>,
         headers: Option<&Table>,
-        routes: &mut Routes<Target>,
+        routes: &mut Routes<TargetId>,
     ) -> Result<bool, ExchangeGone> {
         let state = self.state.read();
         if state.is_deleted {
@@ -82,7 +82,7 @@ impl ExchangeCell {
         Ok(routes.offered() > offered)
     }
 
-    /// Ends it: nothing is routed any more, and no target is held.
+    /// Ends it: nothing is routed any more, and no binding is kept.
     pub(crate) fn delete(&self) {
         let router = {
             let mut state = self.state.write();
@@ -104,10 +104,8 @@ impl Target {
             Self::Queue(queue) => Endpoint::Queue(queue.name.clone()),
         }
     }
-}
 
-impl routing::Target for Target {
-    fn slot(&self) -> usize {
+    pub(crate) fn slot(&self) -> usize {
         match self {
             Self::Exchange(exchange) => exchange.slot(),
             Self::Queue(queue) => queue.slot(),

@@ -102,17 +102,26 @@ impl Memo {
         &self.route(place).way
     }
 
-    /// Remembers a route instead of another one, takes its queues, and says where it is.
+    /// Forgets what is remembered where such a route would be, so that queues that have ended are
+    /// not kept for longer than it takes to publish again.
+    pub(crate) fn make_place(&mut self, from: From<'_>) {
+        let route = self.routes.get_mut(place(from).0).expect("a place is one of the routes");
+        route.at = Stamped::default();
+        route.way.queues.clear();
+    }
+
+    /// Remembers a route from an exchange instead of another one, with the key of its label. Takes
+    /// its queues, and says where it is.
     pub(crate) fn keep(
         &mut self,
-        from: From<'_>,
+        (at, exchange): (Stamped, Option<usize>),
         label: Label,
         queues: &mut Vec<Arc<QueueCell>>,
     ) -> Place {
         debug_assert!(queues.len() <= QUEUES_MAX, "what leads far is not remembered");
-        let place = place(from);
+        let place = place(From { at, exchange, key: &label.address().routing_key });
         let route = self.routes.get_mut(place.0).expect("a place is one of the routes");
-        (route.at, route.exchange, route.way.label) = (from.at, from.exchange, label);
+        (route.at, route.exchange, route.way.label) = (at, exchange, label);
         std::mem::swap(&mut route.way.queues, queues);
         queues.clear();
         place
@@ -148,7 +157,7 @@ mod tests {
 
     fn keep(memo: &mut Memo, from: From<'_>, mut queues: Vec<Arc<QueueCell>>) {
         let label = Label::new(Name::default(), Name::from(from.key));
-        memo.keep(from, label, &mut queues);
+        memo.keep((from.at, from.exchange), label, &mut queues);
         assert!(queues.is_empty(), "what has given way is let go");
     }
 

@@ -47,6 +47,7 @@ mod queue;
 mod queue_builder;
 mod receiving;
 mod refusal;
+mod registry;
 mod reply;
 mod room;
 mod shield;

@@ -7,6 +7,7 @@ use super::{
     publish::{self, Found},
     publish_error::PublishReason,
     reply::Replies,
+    vhost_state::VhostState,
 };
 use crate::{Message, engine::queue::Held, message::Label};
 
@@ -28,8 +29,8 @@ struct Run {
 
 impl Plan {
     /// Begins a run of messages that go where was found.
-    pub(crate) fn start_run(&mut self, found: &mut Found, goes_on: bool) {
-        let queues = found.queues().to_vec();
+    pub(crate) fn start_run(&mut self, vhost: &VhostState, found: &mut Found, goes_on: bool) {
+        let queues = found.queues(vhost).to_vec();
         self.runs.push(Run { messages: 0, queues, replies: found.take_replies() });
         self.goes_on = goes_on;
     }

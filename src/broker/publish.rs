@@ -4,14 +4,15 @@
 //! the message. Routing works in memory that each thread keeps, so it allocates nothing; nor does
 //! publishing, unless somebody else holds the message too: all queues share it as it is.
 
-use std::{cell::Cell, sync::Arc};
+use std::{cell::Cell, mem, sync::Arc};
 
 use super::{
     bounds,
     cell::QueueCell,
-    exchange_cell::{ExchangeCell, Target},
-    memo::{self, Memo, Place, Way},
+    exchange_cell::{ExchangeCell, ExchangeGone, Target},
+    memo::{self, Memo, Place, Stamped, Way},
     publish_error::PublishReason,
+    registry::TargetId,
     reply::{self, Replies},
     tx::Mandatory,
     vhost_state::VhostState,
@@ -35,14 +36,18 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Found {
     /// What has been found, unless it is remembered.
-    pub(crate) queues: Vec<Arc<QueueCell>>,
+    queues: Vec<Arc<QueueCell>>,
+    /// Further queues, which nobody has looked up yet: a message that is refused does without.
+    unseen: Vec<TargetId>,
     /// Who waits for it as a direct reply. On a channel replies count as unroutable, as they do in
     /// `RabbitMQ`.
     pub(crate) replies: Replies,
-    routes: Routes<Target>,
+    routes: Routes<TargetId>,
     /// What routing has reached and not looked at. Empty between messages.
-    reached: Vec<Target>,
+    reached: Vec<TargetId>,
     memo: Memo,
+    /// In which state of the topology it was found, if others like it go the same way.
+    routed_at: Option<Stamped>,
     /// Where the queues are remembered. Then there are no replies.
     remembered: Option<Place>,
 }
@@ -127,17 +132,52 @@ impl Found {
     fn new() -> Self {
         Self {
             queues: Vec::new(),
+            unseen: Vec::new(),
             replies: Replies::default(),
             routes: Routes::new(),
             reached: Vec::new(),
             memo: Memo::default(),
+            routed_at: None,
             remembered: None,
         }
     }
 
     /// The queues that take the message.
-    #[inline]
-    pub(crate) fn queues(&self) -> &[Arc<QueueCell>] {
+    pub(crate) fn queues(&mut self, vhost: &VhostState) -> &[Arc<QueueCell>] {
+        self.look_up(vhost);
+        self.seen()
+    }
+
+    /// How many those are, of which some may turn out to be deleted.
+    pub(crate) fn queue_count(&self) -> usize {
+        self.seen().len() + self.unseen.len()
+    }
+
+    /// Adds a queue that nobody had to find.
+    pub(crate) fn add(&mut self, cell: Arc<QueueCell>) {
+        self.queues.push(cell);
+    }
+
+    /// Remembers, for others like it, where the message goes that has this label.
+    pub(crate) fn remember(&mut self, vhost: &VhostState, source: &Source, label: Label) {
+        self.look_up(vhost);
+        if let Some(at) = self.routed_at
+            && self.queues.len() <= memo::QUEUES_MAX
+        {
+            let place = self.memo.keep((at, source.slot()), label, &mut self.queues);
+            self.forget();
+            self.remembered = Some(place);
+        }
+    }
+
+    fn look_up(&mut self, vhost: &VhostState) {
+        for id in self.unseen.drain(..) {
+            // Nothing is there any more of one that has been deleted since.
+            self.queues.extend(vhost.registry.queue(id));
+        }
+    }
+
+    fn seen(&self) -> &[Arc<QueueCell>] {
         match self.remembered {
             Some(place) => &self.memo.way(place).queues,
             None => &self.queues,
@@ -170,16 +210,18 @@ impl Found {
     /// have been deleted since.
     #[inline]
     pub(crate) fn enqueue(&mut self, held: Held) -> u32 {
+        debug_assert!(self.unseen.is_empty(), "they have been looked up");
         if !self.replies.is_empty() {
             self.take_replies().deliver(&held);
         }
-        enqueue(self.queues(), held)
+        enqueue(self.seen(), held)
     }
 
     /// Puts messages into the queues that were found, in order and with one lock for each queue,
     /// and says how many copies were taken.
     pub(crate) fn enqueue_all(&mut self, messages: impl ExactSizeIterator<Item = Held>) -> u32 {
-        match self.queues() {
+        debug_assert!(self.unseen.is_empty(), "they have been looked up");
+        match self.seen() {
             [] if self.replies.is_empty() => 0,
             [cell] if self.replies.is_empty() => cell.enqueue_all(messages),
             queues => {
@@ -207,13 +249,13 @@ impl Found {
 
     /// Takes out who waits for it as a reply.
     pub(crate) fn take_replies(&mut self) -> Replies {
-        std::mem::take(&mut self.replies)
+        mem::take(&mut self.replies)
     }
 
     /// Whether nobody takes the message.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.queues().is_empty() && self.replies.is_empty()
+        self.queue_count() == 0 && self.replies.is_empty()
     }
 
     /// Forgets all targets, for the next message.
@@ -225,7 +267,9 @@ impl Found {
     }
 
     fn forget(&mut self) {
+        self.routed_at = None;
         self.queues.clear();
+        self.unseen.clear();
         self.replies.clear();
         self.routes.clear();
     }
@@ -253,7 +297,7 @@ impl VhostState {
         self.find(source, from, message, found)
     }
 
-    /// Finds where a message goes that nobody remembers, and remembers it.
+    /// Finds where a message goes that nobody remembers.
     pub(crate) fn find(
         &self,
         source: &Source,
@@ -261,13 +305,10 @@ impl VhostState {
         message: &Message,
         found: &mut Found,
     ) -> Result<(), Error> {
+        found.memo.make_place(from);
         self.search(source, from.key, message, found)?;
         let is_lasting = message.headers().is_none() && !source.is_reply(from.key);
-        if is_lasting && found.queues.len() <= memo::QUEUES_MAX {
-            let place = found.memo.keep(from, source.label(from.key), &mut found.queues);
-            found.forget();
-            found.remembered = Some(place);
-        }
+        found.routed_at = is_lasting.then_some(from.at);
         Ok(())
     }
 
@@ -307,7 +348,7 @@ impl VhostState {
         messages: usize,
         found: &mut Found,
     ) -> Result<(), PublishReason> {
-        if !self.context.has_room(bytes.saturating_mul(found.queues().len() as u64)) {
+        if !self.context.has_room(bytes.saturating_mul(found.queue_count() as u64)) {
             return Err(PublishReason::NO_MEMORY);
         }
         found.keep_reply_room(messages)
@@ -335,46 +376,59 @@ impl VhostState {
         headers: Option<&Table>,
         found: &mut Found,
     ) -> Result<(), Error> {
-        let gone = || Error::not_found(Entity::Exchange, start.name.clone(), &self.name);
-        let Found { queues, routes, reached, .. } = found;
+        let gone =
+            |ExchangeGone| Error::not_found(Entity::Exchange, start.name.clone(), &self.name);
+        let Found { routes, reached, unseen, .. } = found;
         routes.mark(start.slot());
-        self.visit(start, keys.clone(), headers, routes).ok_or_else(gone)?;
+        let unmatched = visit(start, keys.clone(), headers, routes).map_err(gone)?;
+        self.go_instead(unmatched, routes);
         routes.take_targets(reached);
-        while !reached.is_empty() {
-            // Turned around, because taking from the end is cheaper than a drain.
-            reached.reverse();
-            while let Some(target) = reached.pop() {
-                match target {
-                    Target::Queue(cell) => queues.push(cell),
-                    // One that is deleted meanwhile routes nothing.
-                    Target::Exchange(exchange) => {
-                        let _ = self.visit(&exchange, keys.clone(), headers, routes);
-                    }
+        while TargetId::any_exchange(reached) {
+            for &id in &*reached {
+                if !id.is_exchange() {
+                    unseen.push(id);
+                    continue;
+                }
+                // One that is deleted meanwhile routes nothing.
+                let unmatched = self
+                    .registry
+                    .with_exchange(id, |exchange| visit(exchange, keys.clone(), headers, routes));
+                if let Some(Ok(unmatched)) = unmatched {
+                    self.go_instead(unmatched, routes);
                 }
             }
+            reached.clear();
             routes.take_targets(reached);
+        }
+        if unseen.is_empty() {
+            mem::swap(unseen, reached);
+        } else {
+            unseen.append(reached);
         }
         Ok(())
     }
 
-    /// Adds where one exchange leads: its bindings, or its alternate exchange if none matches.
-    /// `None` if it is deleted.
-    fn visit<'k>(
-        &self,
-        exchange: &ExchangeCell,
-        keys: impl Iterator<Item = &'k str>,
-        headers: Option<&Table>,
-        routes: &mut Routes<Target>,
-    ) -> Option<()> {
-        let is_matched = exchange.route(keys, headers, routes).ok()?;
-        if !is_matched
-            && let Some(alternate) = &exchange.definition.alternate
-            && let Ok(alternate) = self.exchange(alternate)
+    /// Adds the alternate exchange of one where no binding matched.
+    fn go_instead(&self, alternate: Option<Name>, routes: &mut Routes<TargetId>) {
+        if let Some(alternate) = alternate
+            && let Ok(alternate) = self.exchange(&alternate)
+            && let Some(id) = self.registry.id(&Target::Exchange(alternate))
         {
-            routes.push(&Target::Exchange(alternate));
+            routes.push(&id);
         }
-        Some(())
     }
+}
+
+/// Adds where the bindings of one exchange lead. If none matches, it answers with the alternate
+/// exchange, if there is one.
+fn visit<'k>(
+    exchange: &ExchangeCell,
+    keys: impl Iterator<Item = &'k str>,
+    headers: Option<&Table>,
+    routes: &mut Routes<TargetId>,
+) -> Result<Option<Name>, ExchangeGone> {
+    let is_matched = exchange.route(keys, headers, routes)?;
+    Ok(if is_matched { None } else { exchange.definition.alternate.clone() })
 }
 
 thread_local! {

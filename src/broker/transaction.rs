@@ -112,11 +112,12 @@ impl Transaction {
                 return Err(PublishError::new(reason, message));
             }
             message.put_label(&found.label(exchange.source(), key));
-            let bytes = tx::waiting_bytes(message.bytes(), found.queues().len());
-            let Some(room) = ByteRoom::draw(&self.vhost.state().context, bytes) else {
+            let vhost = self.vhost.state();
+            let queues = found.queues(vhost).to_vec();
+            let bytes = tx::waiting_bytes(message.bytes(), queues.len());
+            let Some(room) = ByteRoom::draw(&vhost.context, bytes) else {
                 return Err(PublishError::new(PublishReason::NO_MEMORY, message));
             };
-            let queues = found.queues().to_vec();
             let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
             let replies = found.take_replies();
             self.steps.push(Step::Publish { message, queues, replies, room });

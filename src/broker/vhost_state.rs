@@ -17,6 +17,7 @@ use super::{
     exchange_cell::{ExchangeCell, Target},
     memo::Stamp,
     refusal,
+    registry::{Registry, TargetId},
     reply::ReplySlot,
     shield::shielded,
 };
@@ -50,15 +51,9 @@ pub(crate) struct VhostState {
     exchanges: Directory<ExchangeCell>,
     /// Who waits for direct replies, by the name that was made up for it.
     pub(crate) replies: Directory<ReplySlot>,
-    slots: Mutex<Slots>,
+    /// What exists by number, as routing finds it.
+    pub(crate) registry: Registry,
     is_deleted: AtomicBool,
-}
-
-/// Gives out the smallest numbers that are free, so that routing can keep a mark per number.
-#[derive(Debug, Default)]
-struct Slots {
-    free: Vec<usize>,
-    next: usize,
 }
 
 /// Entities that have ended, to be dropped once no lock is held.
@@ -86,13 +81,13 @@ impl VhostState {
             queues: Directory::new(),
             exchanges: Directory::new(),
             replies: Directory::new(),
-            slots: Mutex::new(Rank::Signal, Slots::default()),
+            registry: Registry::new(),
             is_deleted: AtomicBool::new(false),
         });
         let topology = vhost.topology.lock();
         for (name, definition) in topology.exchanges() {
             let cell = ExchangeCell::new(name.clone(), definition.clone(), &vhost);
-            vhost.exchanges.insert(name.clone(), cell);
+            vhost.enter_exchange(name.clone(), cell);
         }
         drop(topology);
         vhost
@@ -142,7 +137,7 @@ impl VhostState {
             Declared::Created => {
                 let definition = topology.exchange(&name).expect("it was declared just now");
                 let cell = ExchangeCell::new(name.clone(), definition.clone(), self);
-                self.exchanges.insert(name, Arc::clone(&cell));
+                self.enter_exchange(name, Arc::clone(&cell));
                 Ok(cell)
             }
         }
@@ -187,6 +182,7 @@ impl VhostState {
             Declared::Created => {
                 let definition = topology.queue(&name).expect("it was declared just now");
                 let cell = QueueCell::new(name.clone(), definition.clone(), self);
+                self.registry.insert(Target::Queue(Arc::clone(&cell)));
                 self.queues.insert(name, Arc::clone(&cell));
                 Ok(cell)
             }
@@ -426,11 +422,11 @@ impl VhostState {
 
     /// Gives a number back that an entity had.
     pub(crate) fn free_slot(&self, slot: usize) {
-        self.slots.lock().free.push(slot);
+        self.registry.free_slot(slot);
     }
 
     pub(crate) fn take_slot(&self) -> usize {
-        self.slots.lock().take()
+        self.registry.take_slot()
     }
 
     pub(crate) fn error(&self, error: TopologyError) -> Error {
@@ -511,6 +507,11 @@ impl VhostState {
         Error::new(kind, &self.name)
     }
 
+    fn enter_exchange(&self, name: Name, cell: Arc<ExchangeCell>) {
+        self.registry.insert(Target::Exchange(Arc::clone(&cell)));
+        self.exchanges.insert(name, cell);
+    }
+
     fn change(&self) -> Changing<'_> {
         Changing::new(self.topology.lock(), &self.stamp)
     }
@@ -522,19 +523,20 @@ impl VhostState {
             match change {
                 Change::Bound(spec) => {
                     let source = self.exchanges.find(spec.source()).expect("bound exchanges exist");
-                    source.bind(spec.key(), spec.arguments(), self.target(spec.destination()));
+                    source.bind(spec.key(), spec.arguments(), self.id(spec.destination()));
                 }
                 Change::Unbound(spec) => {
                     let source = self.exchanges.find(spec.source()).expect("it goes after this");
-                    let target = self.target(spec.destination());
-                    source.unbind(spec.key(), spec.arguments(), &target);
+                    source.unbind(spec.key(), spec.arguments(), self.id(spec.destination()));
                 }
                 Change::ExchangeDeleted(name) => {
                     let cell = self.exchanges.remove(&name).expect("what is deleted has a cell");
+                    drop(self.registry.remove(cell.slot()));
                     ended.exchanges.push(cell);
                 }
                 Change::QueueDeleted(name) => {
                     let cell = self.queues.remove(&name).expect("what is deleted has a cell");
+                    drop(self.registry.remove(cell.slot()));
                     ended.queues.push(cell);
                 }
             }
@@ -557,15 +559,16 @@ impl VhostState {
         }
     }
 
-    fn target(&self, endpoint: &Endpoint) -> Target {
-        match endpoint {
+    fn id(&self, endpoint: &Endpoint) -> TargetId {
+        let target = match endpoint {
             Endpoint::Exchange(name) => {
                 Target::Exchange(self.exchanges.find(name).expect("bound exchanges exist"))
             }
             Endpoint::Queue(name) => {
                 Target::Queue(self.queues.find(name).expect("bound queues exist"))
             }
-        }
+        };
+        self.registry.id(&target).expect("what exists has a number")
     }
 
     fn check_count(
@@ -580,14 +583,5 @@ impl VhostState {
             return Err(Error::new(ErrorKind::LimitExceeded { limit, max, found }, &self.name));
         }
         Ok(())
-    }
-}
-
-impl Slots {
-    fn take(&mut self) -> usize {
-        self.free.pop().unwrap_or_else(|| {
-            self.next += 1;
-            self.next - 1
-        })
     }
 }

@@ -1,7 +1,8 @@
 //! Exchanges: declaring, binding, where messages go, and what is left after a deletion.
 
 use leveret::{
-    BindingKey, Broker, Entity, ErrorKind, Exchange, Message, PublishReason, Queue, Result, Value,
+    BindingKey, Broker, Entity, ErrorKind, Exchange, Limits, Message, PublishReason, Queue, Result,
+    Value,
 };
 
 fn texts(queue: &Queue) -> Result<Vec<String>> {
@@ -233,6 +234,29 @@ fn deleting_may_insist_on_disuse() -> Result<()> {
 }
 
 /// A handle means the exchange that it was made for, also when another one has got its name.
+/// Where a message goes that is refused is not looked at, and not taken for nowhere afterwards.
+#[test]
+fn a_message_refused_for_room_finds_its_way_later() -> Result<()> {
+    let mut limits = Limits::default();
+    limits.memory_bytes = 10_000;
+    let broker = Broker::builder().limits(limits).open()?;
+    let exchange = broker.declare_exchange("x").topic().declare()?;
+    let (queue, full) =
+        (broker.declare_queue("q").declare()?, broker.declare_queue("f").declare()?);
+    exchange.bind(&queue, "a.*")?;
+    while full.send(Message::new(vec![0; 1_000])).is_ok() {}
+    for _ in 0..2 {
+        assert!(exchange.publish("a.b", Message::new(vec![0; 1_000])).unwrap_err().is_full());
+        assert!(
+            exchange.publish_mandatory("a.b", Message::new(vec![0; 1_000])).unwrap_err().is_full()
+        );
+    }
+    full.purge()?;
+    assert_eq!(exchange.publish("a.b", Message::new(vec![0; 1_000])).expect("room").queues, 1);
+    assert_eq!(queue.stats().ready, 1);
+    Ok(())
+}
+
 #[test]
 fn a_deleted_exchange_is_not_found_however_often() -> Result<()> {
     let broker = Broker::new();

@@ -78,7 +78,7 @@ impl Channel {
             publish::with_found(|found| {
                 for TxPublish { held, queues, mandatory, room } in buffer.publishes.drain(..) {
                     let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
-                    found.queues.extend(cells);
+                    cells.for_each(|cell| found.add(cell));
                     self.enqueue(&held, mandatory, found);
                     found.clear();
                     drop(room);
@@ -140,7 +140,9 @@ impl Channel {
         if let Err(error) = checked {
             return Err((error, message));
         }
-        message.put_label(&found.label(&source, of.routing_key));
+        let label = found.label(&source, of.routing_key);
+        message.put_label(&label);
+        found.remember(vhost, &source, label);
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
         match self.state.begin_publish(mandatory) {
             Some(Begun::Tx) => self.buffer(message, mandatory, found),
@@ -195,8 +197,7 @@ impl Channel {
         let held = publish::held(message);
         // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
         // replies to itself, it returns and confirms first what goes to no queue.
-        let late =
-            if found.queues().is_empty() { found.take_replies() } else { Replies::default() };
+        let late = if found.queue_count() == 0 { found.take_replies() } else { Replies::default() };
         self.enqueue(&held, mandatory, found);
         let number = if is_confirmed { self.state.confirm() } else { None };
         late.deliver(&held);
@@ -230,7 +231,7 @@ impl Channel {
         if !has_room {
             return Err((full("transaction_steps"), message));
         }
-        let bytes = tx::waiting_bytes(message.bytes(), found.queues().len());
+        let bytes = tx::waiting_bytes(message.bytes(), found.queue_count());
         if let Err(reason) = found.keep_reply_room(1) {
             return Err((self.no_room(reason, || found.keep_reply_room(1).is_ok()), message));
         }
@@ -239,7 +240,7 @@ impl Channel {
             let error = self.no_room(PublishReason::NO_MEMORY, is_there_again);
             return Err((error, message));
         };
-        let queues = found.queues().iter().map(|cell| cell.name.clone()).collect();
+        let queues = found.queues(self.vhost()).iter().map(|cell| cell.name.clone()).collect();
         let held = publish::held(message);
         let publish = TxPublish { held: held.clone(), queues, mandatory, room };
         let late = self.state.with_mode(|mode| match mode {

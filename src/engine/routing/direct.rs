@@ -42,7 +42,7 @@ impl<T: Target> DirectRouter<T> {
 
     pub(super) fn route(&self, key: &str, routes: &mut Routes<T>) {
         if let Some(targets) = self.keys.get(key) {
-            targets.push_all(routes);
+            targets.push_all(&mut routes.reached);
         }
     }
 

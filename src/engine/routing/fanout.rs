@@ -25,7 +25,7 @@ impl<T: Target> FanoutRouter<T> {
     }
 
     pub(super) fn route(&self, routes: &mut Routes<T>) {
-        self.targets.push_all(routes);
+        self.targets.push_all(&mut routes.reached);
     }
 
     #[cfg(any(test, fuzzing))]

@@ -105,8 +105,8 @@ impl<T: Target> Router<T> {
 /// In tests, a target is just its slot.
 #[cfg(test)]
 impl Target for usize {
-    fn slot(&self) -> usize {
-        *self
+    fn slot(self) -> usize {
+        self
     }
 }
 

@@ -6,11 +6,11 @@ use super::topic::Walk;
 
 /// A place that messages are routed to: a queue, or another exchange.
 ///
-/// Invariant: targets alive at the same time have different slots, so that two targets are the
-/// same if their slots are.
-pub(crate) trait Target: Clone {
+/// It is a number, so that finding it costs nothing but noting it. Invariant: targets alive at the
+/// same time have different slots, so that two targets are the same if their slots are.
+pub(crate) trait Target: Copy {
     /// A small number; memory of the size of the largest one is kept per [`Routes`].
-    fn slot(&self) -> usize;
+    fn slot(self) -> usize;
 }
 
 /// The targets of one message, each once, in the order found.
@@ -18,29 +18,31 @@ pub(crate) trait Target: Clone {
 /// It is made once and used for many messages, so that routing does not allocate.
 #[derive(Debug)]
 pub(crate) struct Routes<T> {
-    targets: Vec<T>,
-    /// By slot: the epoch in which the target was last reached.
-    pushed: Vec<u32>,
-    /// The current message. Invariant: above every stamp of a former message, and never 0.
-    epoch: u32,
-    /// How often a target was pushed, also one that was there already.
-    offered: u64,
+    pub(super) reached: Reached<T>,
     /// What the walk through a topic trie works in.
     pub(super) walk: Walk,
     /// Where headers are put in order, as indexes into their table.
     pub(super) header_order: Vec<u32>,
 }
 
+/// The targets themselves, apart from the memory that routers work in.
+#[derive(Debug)]
+pub(super) struct Reached<T> {
+    targets: Vec<T>,
+    /// By slot: the epoch in which the target was last reached.
+    ///
+    /// Small numbers, so that the stamps of many targets stay in the nearest cache.
+    stamps: Vec<u16>,
+    /// The current message. Invariant: above every stamp of a former message, and never 0.
+    epoch: u16,
+    /// How often a target was pushed, also one that was there already.
+    offered: u64,
+}
+
 impl<T> Default for Routes<T> {
     fn default() -> Self {
-        Self {
-            targets: Vec::new(),
-            pushed: Vec::new(),
-            epoch: 1,
-            offered: 0,
-            walk: Walk::default(),
-            header_order: Vec::new(),
-        }
+        let reached = Reached { targets: Vec::new(), stamps: Vec::new(), epoch: 1, offered: 0 };
+        Self { reached, walk: Walk::default(), header_order: Vec::new() }
     }
 }
 
@@ -51,54 +53,95 @@ impl<T: Target> Routes<T> {
 
     /// Forgets all targets, for the next message.
     pub(crate) fn clear(&mut self) {
-        self.targets.clear();
-        self.epoch = self.epoch.checked_add(1).unwrap_or_else(|| {
-            self.pushed.fill(0);
+        let reached = &mut self.reached;
+        reached.targets.clear();
+        reached.epoch = reached.epoch.checked_add(1).unwrap_or_else(|| {
+            reached.stamps.fill(0);
             1
         });
     }
 
     /// Adds a target, unless it was reached since the last `clear`; says whether it was added.
     pub(crate) fn push(&mut self, target: &T) -> bool {
-        self.offered += 1;
-        let is_new = self.mark(target.slot());
-        if is_new {
-            self.targets.push(target.clone());
-        }
-        is_new
+        self.reached.push(*target)
     }
 
     /// Notes that the target with this slot is reached, without adding it; says whether it was not
     /// before.
     pub(crate) fn mark(&mut self, slot: usize) -> bool {
-        if self.pushed.len() <= slot {
-            self.pushed.resize(slot + 1, 0);
-        }
-        let stamp = self.pushed.get_mut(slot).expect("the stamps reach up to the slot");
-        mem::replace(stamp, self.epoch) != self.epoch
+        self.reached.mark(slot)
     }
 
     /// Moves the targets out into an empty list, and gets its memory for those to come. They stay
     /// marked.
     pub(crate) fn take_targets(&mut self, into: &mut Vec<T>) {
         debug_assert!(into.is_empty(), "nothing is lost");
-        mem::swap(&mut self.targets, into);
+        mem::swap(&mut self.reached.targets, into);
     }
 
     /// Whether the target was pushed since the last `clear`.
     pub(crate) fn contains(&self, target: &T) -> bool {
-        self.pushed.get(target.slot()) == Some(&self.epoch)
+        self.reached.stamps.get(target.slot()) == Some(&self.reached.epoch)
     }
 
     /// How often a target was pushed since the beginning of all time: whether a binding matched is
     /// told by the difference, even if it leads to where another one has led.
     pub(crate) fn offered(&self) -> u64 {
-        self.offered
+        self.reached.offered
     }
 
     #[cfg(any(test, fuzzing))]
     pub(crate) fn as_slice(&self) -> &[T] {
-        &self.targets
+        &self.reached.targets
+    }
+}
+
+impl<T: Target> Reached<T> {
+    /// Adds a target, unless it was reached since the last `clear`; says whether it was added.
+    #[inline]
+    pub(super) fn push(&mut self, target: T) -> bool {
+        self.offered += 1;
+        let is_new = self.mark(target.slot());
+        if is_new {
+            self.targets.push(target);
+        }
+        is_new
+    }
+
+    /// Adds many that differ, with slots below `slots`.
+    pub(super) fn push_all(&mut self, targets: &[T], slots: usize) {
+        self.offered += targets.len() as u64;
+        if self.stamps.len() < slots {
+            self.stamps.resize(slots, 0);
+        }
+        let (epoch, stamps) = (self.epoch, self.stamps.as_mut_slice());
+        // Mostly none of them was reached, and then they are marked and copied as a whole.
+        let known = targets.iter().position(|target| {
+            let stamp = stamps.get_mut(target.slot()).expect("the stamps reach up to the slots");
+            mem::replace(stamp, epoch) == epoch
+        });
+        let (new, rest) = targets.split_at(known.unwrap_or(targets.len()));
+        self.targets.extend_from_slice(new);
+        for &target in rest {
+            if self.mark(target.slot()) {
+                self.targets.push(target);
+            }
+        }
+    }
+
+    #[inline]
+    fn mark(&mut self, slot: usize) -> bool {
+        match self.stamps.get_mut(slot) {
+            Some(stamp) => mem::replace(stamp, self.epoch) != self.epoch,
+            None => self.mark_first(slot),
+        }
+    }
+
+    /// Marks a slot that no message has reached before.
+    #[cold]
+    fn mark_first(&mut self, slot: usize) -> bool {
+        self.stamps.resize(slot + 1, 0);
+        self.mark(slot)
     }
 }
 
@@ -137,10 +180,10 @@ mod tests {
     fn stamps_do_not_survive_the_end_of_the_epochs() {
         let mut routes = Routes::new();
         routes.push(&3_usize);
-        routes.epoch = u32::MAX;
+        routes.reached.epoch = u16::MAX;
         routes.clear();
         // The first epoch comes again, in which slot 3 was stamped.
-        assert_eq!(routes.epoch, 1);
+        assert_eq!(routes.reached.epoch, 1);
         assert!(routes.push(&3));
     }
 }

@@ -4,127 +4,185 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::routes::{Routes, Target};
+use super::routes::{Reached, Target};
 
 /// The targets of bindings that always match together, such as those with the same key.
 ///
 /// Several bindings may join the same pair, since their arguments tell them apart although only
 /// headers exchanges look at these; so bindings are counted per target. The order is arbitrary.
-#[derive(Debug)]
-pub(super) struct Targets<T> {
-    bound: Vec<Bound<T>>,
-    /// By slot: the index in `bound`. Invariant: it is there if `bound` is longer than
-    /// [`SEARCHED_MAX`], and then says where each target is.
-    #[expect(clippy::box_collection, reason = "most lists are short, and nodes are many")]
-    places: Option<Box<HashMap<usize, usize, RandomState>>>,
+#[derive(Debug, Default)]
+pub(super) enum Targets<T> {
+    #[default]
+    Empty,
+    /// A list, if it is not the usual one target with one binding.
+    List(Box<List<T>>),
+    /// One target with one binding, without a way to a list.
+    Single(T),
 }
 
+/// Invariant: not empty, and more than one target with one binding.
 #[derive(Debug)]
-struct Bound<T> {
-    target: T,
-    /// Invariant: at least one.
-    bindings: usize,
+pub(super) struct List<T> {
+    targets: Vec<T>,
+    /// How many bindings each target has. Invariant: at least one, and as many as `targets`.
+    bindings: Vec<usize>,
+    /// By slot: the index in `targets`. Invariant: it is there if `targets` is longer than
+    /// [`SEARCHED_MAX`], and then says where each target is.
+    places: Option<HashMap<usize, usize, RandomState>>,
+    /// All slots are below.
+    slots: usize,
 }
 
 /// How many targets are searched one by one: about as long as looking up a hash takes.
 const SEARCHED_MAX: usize = 16;
 
-impl<T> Default for Targets<T> {
-    fn default() -> Self {
-        Self { bound: Vec::new(), places: None }
-    }
-}
+/// Room for so many targets is not worth giving back.
+const ROOM_KEPT: usize = 8;
 
 impl<T: Target> Targets<T> {
     /// Counts one more binding to the target.
     pub(super) fn add(&mut self, target: T) {
-        if let Some(index) = self.position(target.slot()) {
-            self.at(index).bindings += 1;
-            return;
-        }
-        if let Some(places) = &mut self.places {
-            places.insert(target.slot(), self.bound.len());
-        }
-        self.bound.push(Bound { target, bindings: 1 });
-        if self.places.is_none() && self.bound.len() > SEARCHED_MAX {
-            let slots = self.bound.iter().map(|bound| bound.target.slot());
-            self.places = Some(Box::new(slots.zip(0..).collect()));
+        match self {
+            Self::Empty => *self = Self::Single(target),
+            Self::List(list) => list.add(target),
+            Self::Single(first) => {
+                let mut list = Box::new(List::new(*first));
+                list.add(target);
+                *self = Self::List(list);
+            }
         }
     }
 
     /// Counts one binding to the target less.
     pub(super) fn remove(&mut self, target: &T) {
-        let index = self.position(target.slot());
-        debug_assert!(index.is_some(), "what is unbound was bound");
-        let Some(index) = index else { return };
-        let bound = self.at(index);
-        bound.bindings -= 1;
-        if bound.bindings == 0 {
-            self.remove_at(index);
+        match self {
+            Self::List(list) => {
+                list.remove(*target);
+                if let Some(single) = list.single() {
+                    *self = Self::Single(single);
+                }
+            }
+            Self::Single(bound) if bound.slot() == target.slot() => *self = Self::Empty,
+            Self::Empty | Self::Single(_) => debug_assert!(false, "what is unbound was bound"),
         }
     }
 
-    pub(super) fn push_all(&self, routes: &mut Routes<T>) {
-        for bound in &self.bound {
-            routes.push(&bound.target);
+    #[inline]
+    pub(super) fn push_all(&self, reached: &mut Reached<T>) {
+        match self {
+            Self::Empty => {}
+            Self::List(list) => reached.push_all(&list.targets, list.slots),
+            Self::Single(target) => {
+                reached.push(*target);
+            }
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.bound.is_empty()
+        matches!(self, Self::Empty)
     }
 
     #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self) {
-        assert!(
-            self.places.is_some() || self.bound.len() <= SEARCHED_MAX,
-            "a long list has places"
-        );
-        assert!(self.bound.iter().all(|bound| bound.bindings > 0), "a target has bindings");
-        if let Some(places) = &self.places {
-            let placed = |(index, bound): (usize, &Bound<T>)| {
-                places.get(&bound.target.slot()) == Some(&index)
-            };
-            assert!(self.bound.iter().enumerate().all(placed), "a target is at its place");
-            assert_eq!(places.len(), self.bound.len(), "no place is left behind");
+        if let Self::List(list) = self {
+            list.check_invariants();
         }
-        let roomy = self.bound.capacity() > ROOM_KEPT;
-        assert!(!roomy || self.bound.capacity() <= 4 * self.bound.len(), "room is given back");
-    }
-
-    fn remove_at(&mut self, index: usize) {
-        let gone = self.bound.swap_remove(index);
-        if let Some(places) = &mut self.places {
-            places.remove(&gone.target.slot());
-            if let Some(moved) = self.bound.get(index) {
-                places.insert(moved.target.slot(), index);
-            }
-            if self.bound.len() <= SEARCHED_MAX / 2 {
-                self.places = None;
-            }
-        }
-        if self.bound.capacity() > ROOM_KEPT && self.bound.capacity() > 4 * self.bound.len() {
-            self.bound.shrink_to(2 * self.bound.len());
-            if let Some(places) = &mut self.places {
-                places.shrink_to(2 * self.bound.len());
-            }
-        }
-    }
-
-    fn position(&self, slot: usize) -> Option<usize> {
-        match &self.places {
-            Some(places) => places.get(&slot).copied(),
-            None => self.bound.iter().position(|bound| bound.target.slot() == slot),
-        }
-    }
-
-    fn at(&mut self, index: usize) -> &mut Bound<T> {
-        self.bound.get_mut(index).expect("a position lies in the list")
     }
 }
 
-/// Room for so many targets is not worth giving back.
-const ROOM_KEPT: usize = 8;
+impl<T: Target> List<T> {
+    fn new(first: T) -> Self {
+        Self { targets: vec![first], bindings: vec![1], places: None, slots: first.slot() + 1 }
+    }
+
+    fn add(&mut self, target: T) {
+        if let Some(index) = self.position(target) {
+            *self.bindings_at(index) += 1;
+            return;
+        }
+        if let Some(places) = &mut self.places {
+            places.insert(target.slot(), self.targets.len());
+        }
+        self.targets.push(target);
+        self.bindings.push(1);
+        self.slots = self.slots.max(target.slot() + 1);
+        if self.places.is_none() && self.targets.len() > SEARCHED_MAX {
+            self.places = Some(self.targets.iter().map(|target| target.slot()).zip(0..).collect());
+        }
+    }
+
+    fn remove(&mut self, target: T) {
+        let index = self.position(target);
+        debug_assert!(index.is_some(), "what is unbound was bound");
+        let Some(index) = index else { return };
+        let bindings = self.bindings_at(index);
+        *bindings -= 1;
+        if *bindings == 0 {
+            self.remove_at(index);
+        }
+    }
+
+    /// What is left, if it needs no list.
+    fn single(&self) -> Option<T> {
+        match (&*self.targets, &*self.bindings) {
+            ([single], [1]) => Some(*single),
+            _ => None,
+        }
+    }
+
+    fn remove_at(&mut self, index: usize) {
+        let gone = self.targets.swap_remove(index);
+        self.bindings.swap_remove(index);
+        let length = self.targets.len();
+        if let Some(places) = &mut self.places {
+            places.remove(&gone.slot());
+            if let Some(moved) = self.targets.get(index) {
+                places.insert(moved.slot(), index);
+            }
+            if length <= SEARCHED_MAX / 2 {
+                self.places = None;
+            }
+        }
+        if self.targets.capacity() > ROOM_KEPT && self.targets.capacity() > 4 * length {
+            self.targets.shrink_to(2 * length);
+            self.bindings.shrink_to(2 * length);
+            if let Some(places) = &mut self.places {
+                places.shrink_to(2 * length);
+            }
+        }
+    }
+
+    fn position(&self, target: T) -> Option<usize> {
+        let slot = target.slot();
+        match &self.places {
+            Some(places) => places.get(&slot).copied(),
+            None => self.targets.iter().position(|target| target.slot() == slot),
+        }
+    }
+
+    fn bindings_at(&mut self, index: usize) -> &mut usize {
+        self.bindings.get_mut(index).expect("a position lies in the list")
+    }
+
+    #[cfg(any(test, fuzzing))]
+    fn check_invariants(&self) {
+        assert!(!self.targets.is_empty(), "no list is empty");
+        assert_ne!(self.bindings, [1], "one target with one binding has no list");
+        assert_eq!(self.targets.len(), self.bindings.len(), "bindings are counted per target");
+        let is_long = self.targets.len() > SEARCHED_MAX;
+        assert!(self.places.is_some() || !is_long, "a long list has places");
+        assert!(self.targets.iter().all(|target| target.slot() < self.slots), "a slot is below");
+        assert!(self.bindings.iter().all(|&bindings| bindings > 0), "a target has bindings");
+        if let Some(places) = &self.places {
+            let placed = |(index, target): (usize, &T)| places.get(&target.slot()) == Some(&index);
+            assert!(self.targets.iter().enumerate().all(placed), "a target is at its place");
+            assert_eq!(places.len(), self.targets.len(), "no place is left behind");
+        }
+        let roomy = self.targets.capacity() > ROOM_KEPT;
+        let is_kept = self.targets.capacity() <= 4 * self.targets.len();
+        assert!(!roomy || is_kept, "room is given back");
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -133,6 +191,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn counted(targets: &Targets<usize>) -> BTreeMap<usize, usize> {
+        match targets {
+            Targets::Empty => BTreeMap::new(),
+            Targets::List(list) => {
+                list.targets.iter().copied().zip(list.bindings.iter().copied()).collect()
+            }
+            Targets::Single(target) => BTreeMap::from([(*target, 1)]),
+        }
+    }
 
     proptest! {
         #[test]
@@ -151,9 +219,7 @@ mod tests {
                 }
                 targets.check_invariants();
                 model.retain(|_, count| *count > 0);
-                let found: BTreeMap<_, _> =
-                    targets.bound.iter().map(|bound| (bound.target, bound.bindings)).collect();
-                prop_assert_eq!(&found, &model);
+                prop_assert_eq!(&counted(&targets), &model);
             }
         }
     }
@@ -163,11 +229,19 @@ mod tests {
         let mut targets = Targets::default();
         (0..1_000_usize).for_each(|slot| targets.add(slot));
         targets.check_invariants();
-        (0..1_000_usize).for_each(|slot| {
+        (0..990_usize).for_each(|slot| {
             targets.remove(&slot);
             targets.check_invariants();
         });
+        let Targets::List(list) = &targets else { panic!("ten are left") };
+        assert!(list.places.is_some(), "it has not become short yet");
+        (990..998).for_each(|slot| targets.remove(&slot));
+        let Targets::List(list) = &targets else { panic!("two are left") };
+        let rooms = [list.targets.capacity(), list.bindings.capacity()];
+        assert!(rooms.into_iter().all(|room| room <= ROOM_KEPT) && list.places.is_none());
+        targets.remove(&998);
+        assert!(matches!(targets, Targets::Single(999)));
+        targets.remove(&999);
         assert!(targets.is_empty());
-        assert!(targets.bound.capacity() <= ROOM_KEPT && targets.places.is_none());
     }
 }

@@ -317,7 +317,7 @@ impl Walk {
     /// Finds the targets of the nodes that all words of the key reach.
     fn finish<T: Target>(&self, trie: &TopicRouter<T>, routes: &mut Routes<T>) {
         for &id in &self.reached {
-            trie.node(id).targets.push_all(routes);
+            trie.node(id).targets.push_all(&mut routes.reached);
         }
     }
 
@@ -334,7 +334,7 @@ impl Walk {
             if node.below_hash && !self.stamp(id) {
                 return;
             }
-            child.targets.push_all(routes);
+            child.targets.push_all(&mut routes.reached);
             if !child.is_leaf() {
                 self.kept.push(id);
             }
