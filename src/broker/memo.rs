@@ -1,13 +1,14 @@
 //! Where recent messages went, so that the next ones like them need not be routed.
 //!
 //! Each thread keeps its own few routes. A route holds for as long as the topology of its virtual
-//! host is as it was when it was found: every change gives the virtual host a new [`Stamp`], its end
-//! too, and no two virtual hosts of a process ever have the same one. So whoever goes a way that is
-//! remembered need not ask whether the exchange is there and anything is published at all. A publisher reads the stamp before it
-//! routes, and whoever changes something sets a new one after the change and before the call
-//! returns; so a publish that begins after a change was made sees it.
+//! host is as it was when it was found: every change gives the virtual host a new [`Stamp`], its
+//! end too, and no two virtual hosts of a process ever have the same one. A publisher reads the
+//! stamp before it routes, and whoever changes something sets a new one after the change and
+//! before the call returns; so a publish that begins after a change was made sees it. And whoever
+//! goes a way that is remembered need not ask whether the exchange is there, and the broker open.
 //!
-//! Only messages without headers are remembered, since what those say may matter as well.
+//! Only messages without headers are remembered, since what those say may matter as well; and only
+//! ways that lead somewhere.
 
 use std::sync::{
     Arc,

@@ -48,6 +48,8 @@ pub(crate) struct Found {
     memo: Memo,
     /// In which state of the topology it was found, if others like it go the same way.
     routed_at: Option<Stamped>,
+    /// Whether anything is in here that is to be forgotten.
+    is_used: bool,
     /// Where the queues are remembered. Then there are no replies.
     remembered: Option<Place>,
 }
@@ -138,6 +140,7 @@ impl Found {
             reached: Vec::new(),
             memo: Memo::default(),
             routed_at: None,
+            is_used: false,
             remembered: None,
         }
     }
@@ -155,6 +158,7 @@ impl Found {
 
     /// Adds a queue that nobody had to find.
     pub(crate) fn add(&mut self, cell: Arc<QueueCell>) {
+        self.is_used = true;
         self.queues.push(cell);
     }
 
@@ -261,7 +265,8 @@ impl Found {
     /// Forgets all targets, for the next message.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        if self.remembered.take().is_none() {
+        self.remembered = None;
+        if mem::take(&mut self.is_used) {
             self.forget();
         }
     }
@@ -305,6 +310,7 @@ impl VhostState {
         message: &Message,
         found: &mut Found,
     ) -> Result<(), Error> {
+        found.is_used = true;
         found.memo.make_place(from);
         self.search(source, from.key, message, found)?;
         let is_lasting = message.headers().is_none() && !source.is_reply(from.key);

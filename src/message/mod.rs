@@ -33,8 +33,8 @@ use self::{envelope::Envelope, properties::Properties};
 /// A body and its properties, immutable and shared: a clone is one more reference to both.
 ///
 /// Setters take the message and return it. A message without properties, or with none but a
-/// delivery mode and a priority, allocates nothing for them. Two messages are equal if their bodies and properties are; a property that is absent
-/// differs from one that is present but empty.
+/// delivery mode and a priority, allocates nothing for them. Two messages are equal if their bodies
+/// and properties are; a property that is absent differs from one that is present but empty.
 ///
 /// # Examples
 ///

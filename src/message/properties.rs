@@ -1,6 +1,7 @@
 //! Twelve of the fourteen properties of AMQP's basic class, as messages share them.
 //!
-//! The delivery mode and the priority stand in the envelope. Each is absent or present, and present but empty is not absent: both travel to consumers.
+//! The delivery mode and the priority stand in the envelope. Each is absent or present, and present
+//! but empty is not absent: both travel to consumers.
 
 use std::fmt;
 
