@@ -2,24 +2,31 @@
 //!
 //! To be woken takes a thread some microseconds, and whoever wakes it has to ask the system to do
 //! so. Where the other side is at work on another processor just now, what is waited for comes
-//! sooner than that: so a thread looks again for about as long as a wake-up takes. Where it is not,
-//! that is a waste, so each thread learns from how its last waits ended and mostly sleeps at once
-//! then.
+//! sooner than that: so a thread looks again for about as long as a wake-up takes. Where the other
+//! side waits for this very processor, looking is a waste, and letting it go first brings more than
+//! one message at a time. Each thread learns from its last waits which of the two it is. Now and
+//! then one that has to share its processor sleeps at once, so that the system may wake it where it
+//! is in nobody's way.
 
 #[cfg(not(loom))]
-use std::{cell::Cell, hint};
+use std::{cell::Cell, hint, thread};
 
 /// How often a thread looks: on processors of today this takes five to ten microseconds.
 #[cfg(not(loom))]
 const LOOKS_MAX: u32 = 200;
 
-/// A thread that has looked in vain so many times in a row sleeps at once from now on,
+/// A thread that has looked in vain so many times in a row does without from now on.
 #[cfg(not(loom))]
 const VAIN_MAX: u32 = 4;
 
-/// but for one wait in so many.
+/// After so many waits it sleeps at once, and then looks once more.
 #[cfg(not(loom))]
-const SLEEPS_MAX: u32 = 32;
+const WAITS_MAX: u32 = 32;
+
+/// How often a thread lets others go first before it sleeps. With several turns it mostly comes
+/// back to more than one message, and nobody has to wake it.
+#[cfg(not(loom))]
+const TURNS: u32 = 4;
 
 #[cfg(not(loom))]
 thread_local! {
@@ -32,8 +39,17 @@ thread_local! {
 enum Mood {
     /// It looks.
     Hopeful { vain: u32 },
-    /// It sleeps.
-    Resigned { sleeps: u32 },
+    /// It does not look, but lets others go first.
+    Resigned { waits: u32 },
+}
+
+/// Where from, to all appearance.
+#[cfg(not(loom))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// This very processor, on which the other side had to wait for its turn. Looking was a waste.
+    FromHere,
+    FromElsewhere,
 }
 
 /// Looks whether something has come, for a while, and says whether it has. Sleeping is the
@@ -42,11 +58,12 @@ enum Mood {
 pub(crate) fn watch(has_come: impl Fn() -> bool) -> bool {
     let mood = MOOD.get();
     let came = match mood {
-        Mood::Hopeful { .. } => look(has_come),
-        Mood::Resigned { .. } => false,
+        Mood::Hopeful { .. } => look(&has_come).or_else(|| make_way(&has_come)),
+        Mood::Resigned { waits } if waits < WAITS_MAX => make_way(&has_come),
+        Mood::Resigned { .. } => None,
     };
     MOOD.set(mood.after(came));
-    came
+    came.is_some()
 }
 
 /// In models a thread that looks again and again is a run without an end.
@@ -56,28 +73,39 @@ pub(crate) fn watch(_: impl Fn() -> bool) -> bool {
 }
 
 #[cfg(not(loom))]
-fn look(has_come: impl Fn() -> bool) -> bool {
+fn look(has_come: &impl Fn() -> bool) -> Option<Came> {
     for _ in 0..LOOKS_MAX {
         if has_come() {
-            return true;
+            return Some(Came::FromElsewhere);
         }
         hint::spin_loop();
     }
-    false
+    None
+}
+
+/// Lets others go first, who may wait for this very processor.
+#[cfg(not(loom))]
+fn make_way(has_come: &impl Fn() -> bool) -> Option<Came> {
+    let turn = (0..TURNS).find(|_| {
+        thread::yield_now();
+        has_come()
+    });
+    turn.map(|turn| if turn == 0 { Came::FromHere } else { Came::FromElsewhere })
 }
 
 #[cfg(not(loom))]
 impl Mood {
-    fn after(self, came: bool) -> Self {
-        match self {
-            Self::Hopeful { .. } if came => Self::Hopeful { vain: 0 },
-            Self::Hopeful { vain } if vain + 1 < VAIN_MAX => Self::Hopeful { vain: vain + 1 },
-            Self::Hopeful { .. } => Self::Resigned { sleeps: 0 },
-            // One more look in vain, and it sleeps again.
-            Self::Resigned { sleeps } if sleeps + 1 == SLEEPS_MAX => {
-                Self::Hopeful { vain: VAIN_MAX - 1 }
+    fn after(self, came: Option<Came>) -> Self {
+        match (self, came) {
+            (_, Some(Came::FromElsewhere)) => Self::Hopeful { vain: 0 },
+            (Self::Hopeful { vain }, _) if vain + 1 < VAIN_MAX => Self::Hopeful { vain: vain + 1 },
+            (Self::Hopeful { .. }, _) => Self::Resigned { waits: 0 },
+            (Self::Resigned { waits }, _) if waits < WAITS_MAX => {
+                Self::Resigned { waits: waits + 1 }
             }
-            Self::Resigned { sleeps } => Self::Resigned { sleeps: sleeps + 1 },
+            // It has slept: the system may have woken it where it is not in the other's way. One
+            // more look in vain, and it is resigned again.
+            (Self::Resigned { .. }, _) => Self::Hopeful { vain: VAIN_MAX - 1 },
         }
     }
 }
@@ -86,13 +114,12 @@ impl Mood {
 mod tests {
     use super::*;
 
-    /// How many of so many waits a thread looks, if nothing ever comes.
+    /// How often a thread looks in so many waits, if nothing ever comes.
     fn looks_in_vain(waits: u32) -> u32 {
         let looks = Cell::new(0);
         for _ in 0..waits {
-            let before = looks.get();
             assert!(!watch(|| {
-                looks.set(before + 1);
+                looks.set(looks.get() + 1);
                 false
             }));
         }
@@ -100,23 +127,31 @@ mod tests {
     }
 
     #[test]
-    fn who_looks_in_vain_sleeps_most_of_the_time() {
-        std::thread::spawn(|| {
-            assert_eq!(looks_in_vain(VAIN_MAX), VAIN_MAX);
-            assert_eq!(looks_in_vain(SLEEPS_MAX), 0);
-            assert_eq!(looks_in_vain(10 * (SLEEPS_MAX + 1)), 10, "one look in so many waits");
-            assert_eq!(looks_in_vain(1), 1);
+    fn who_looks_in_vain_does_so_seldom() {
+        thread::spawn(|| {
+            let (full, turns) = (LOOKS_MAX + TURNS, TURNS);
+            assert_eq!(looks_in_vain(VAIN_MAX), VAIN_MAX * full);
+            let round = WAITS_MAX * turns + full;
+            assert_eq!(looks_in_vain(10 * (WAITS_MAX + 2)), 10 * round, "one sleep, one look");
         })
         .join()
         .unwrap();
     }
 
     #[test]
-    fn one_that_comes_makes_hopeful_again() {
-        std::thread::spawn(|| {
-            looks_in_vain(VAIN_MAX + SLEEPS_MAX);
-            assert!(watch(|| true));
-            assert_eq!(looks_in_vain(VAIN_MAX + 1), VAIN_MAX);
+    fn what_comes_from_elsewhere_makes_hopeful_again() {
+        let resigned = Mood::Resigned { waits: 3 };
+        assert_eq!(resigned.after(Some(Came::FromElsewhere)), Mood::Hopeful { vain: 0 });
+        assert_eq!(resigned.after(Some(Came::FromHere)), Mood::Resigned { waits: 4 });
+        assert_eq!(
+            Mood::Hopeful { vain: 1 }.after(Some(Came::FromHere)),
+            Mood::Hopeful { vain: 2 }
+        );
+        thread::spawn(|| {
+            looks_in_vain(VAIN_MAX + 1);
+            let turns = Cell::new(0);
+            assert!(watch(|| turns.replace(turns.get() + 1) == 1), "in the second turn");
+            assert_eq!(looks_in_vain(1), LOOKS_MAX + TURNS);
         })
         .join()
         .unwrap();
