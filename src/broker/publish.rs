@@ -37,14 +37,13 @@ pub(crate) enum Source {
 pub(crate) struct Found {
     /// What has been found, unless it is remembered.
     queues: Vec<Arc<QueueCell>>,
-    /// Further queues, which nobody has looked up yet: a message that is refused does without.
-    unseen: Vec<TargetId>,
     /// Who waits for it as a direct reply. On a channel replies count as unroutable, as they do in
     /// `RabbitMQ`.
     pub(crate) replies: Replies,
+    /// Further queues, which nobody has looked up yet: a message that is refused does without.
     routes: Routes<TargetId>,
-    /// What routing has reached and not looked at. Empty between messages.
-    reached: Vec<TargetId>,
+    /// How many exchanges there are among them.
+    exchanges: usize,
     memo: Memo,
     /// In which state of the topology it was found, if others like it go the same way.
     routed_at: Option<Stamped>,
@@ -134,10 +133,9 @@ impl Found {
     fn new() -> Self {
         Self {
             queues: Vec::new(),
-            unseen: Vec::new(),
             replies: Replies::default(),
             routes: Routes::new(),
-            reached: Vec::new(),
+            exchanges: 0,
             memo: Memo::default(),
             routed_at: None,
             is_used: false,
@@ -153,7 +151,7 @@ impl Found {
 
     /// How many those are, of which some may turn out to be deleted.
     pub(crate) fn queue_count(&self) -> usize {
-        self.seen().len() + self.unseen.len()
+        self.seen().len() + self.unseen()
     }
 
     /// Adds a queue that nobody had to find.
@@ -175,10 +173,18 @@ impl Found {
     }
 
     fn look_up(&mut self, vhost: &VhostState) {
-        for id in self.unseen.drain(..) {
+        if self.unseen() > 0 {
             // Nothing is there any more of one that has been deleted since.
-            self.queues.extend(vhost.registry.queue(id));
+            let queues = self.routes.as_slice().iter().filter_map(|id| vhost.registry.queue(*id));
+            self.queues.extend(queues);
+            self.routes.forget();
+            self.exchanges = 0;
         }
+    }
+
+    /// How many queues nobody has looked up.
+    fn unseen(&self) -> usize {
+        self.routes.as_slice().len() - self.exchanges
     }
 
     fn seen(&self) -> &[Arc<QueueCell>] {
@@ -214,7 +220,7 @@ impl Found {
     /// have been deleted since.
     #[inline]
     pub(crate) fn enqueue(&mut self, held: Held) -> u32 {
-        debug_assert!(self.unseen.is_empty(), "they have been looked up");
+        debug_assert_eq!(self.unseen(), 0, "they have been looked up");
         if !self.replies.is_empty() {
             self.take_replies().deliver(&held);
         }
@@ -224,7 +230,7 @@ impl Found {
     /// Puts messages into the queues that were found, in order and with one lock for each queue,
     /// and says how many copies were taken.
     pub(crate) fn enqueue_all(&mut self, messages: impl ExactSizeIterator<Item = Held>) -> u32 {
-        debug_assert!(self.unseen.is_empty(), "they have been looked up");
+        debug_assert_eq!(self.unseen(), 0, "they have been looked up");
         match self.seen() {
             [] if self.replies.is_empty() => 0,
             [cell] if self.replies.is_empty() => cell.enqueue_all(messages),
@@ -274,7 +280,7 @@ impl Found {
     fn forget(&mut self) {
         self.routed_at = None;
         self.queues.clear();
-        self.unseen.clear();
+        self.exchanges = 0;
         self.replies.clear();
         self.routes.clear();
     }
@@ -384,40 +390,33 @@ impl VhostState {
     ) -> Result<(), Error> {
         let gone =
             |ExchangeGone| Error::not_found(Entity::Exchange, start.name.clone(), &self.name);
-        let Found { routes, reached, unseen, .. } = found;
+        let Found { routes, exchanges, .. } = found;
         routes.mark(start.slot());
         let unmatched = visit(start, keys.clone(), headers, routes).map_err(gone)?;
         self.go_instead(unmatched, routes);
-        routes.take_targets(reached);
-        while TargetId::any_exchange(reached) {
-            for &id in &*reached {
-                if !id.is_exchange() {
-                    unseen.push(id);
-                    continue;
-                }
-                // One that is deleted meanwhile routes nothing.
-                let unmatched = self
-                    .registry
-                    .with_exchange(id, |exchange| visit(exchange, keys.clone(), headers, routes));
-                if let Some(Ok(unmatched)) = unmatched {
-                    self.go_instead(unmatched, routes);
-                }
+        // Usually there are only queues, which is told faster of all at once.
+        let mut next = if TargetId::any_exchange(routes.as_slice()) { 0 } else { usize::MAX };
+        while let Some(&id) = routes.as_slice().get(next) {
+            next += 1;
+            if !id.is_exchange() {
+                continue;
             }
-            reached.clear();
-            routes.take_targets(reached);
-        }
-        if unseen.is_empty() {
-            mem::swap(unseen, reached);
-        } else {
-            unseen.append(reached);
+            *exchanges += 1;
+            let unmatched = self.registry.with_exchange(id, |exchange| {
+                visit(exchange, keys.clone(), headers, routes).map(Option::<&Name>::cloned)
+            });
+            // One that is deleted meanwhile routes nothing.
+            if let Some(Ok(unmatched)) = unmatched {
+                self.go_instead(unmatched.as_ref(), routes);
+            }
         }
         Ok(())
     }
 
     /// Adds the alternate exchange of one where no binding matched.
-    fn go_instead(&self, alternate: Option<Name>, routes: &mut Routes<TargetId>) {
+    fn go_instead(&self, alternate: Option<&Name>, routes: &mut Routes<TargetId>) {
         if let Some(alternate) = alternate
-            && let Ok(alternate) = self.exchange(&alternate)
+            && let Ok(alternate) = self.exchange(alternate)
             && let Some(id) = self.registry.id(&Target::Exchange(alternate))
         {
             routes.push(&id);
@@ -427,14 +426,14 @@ impl VhostState {
 
 /// Adds where the bindings of one exchange lead. If none matches, it answers with the alternate
 /// exchange, if there is one.
-fn visit<'k>(
-    exchange: &ExchangeCell,
+fn visit<'e, 'k>(
+    exchange: &'e ExchangeCell,
     keys: impl Iterator<Item = &'k str>,
     headers: Option<&Table>,
     routes: &mut Routes<TargetId>,
-) -> Result<Option<Name>, ExchangeGone> {
+) -> Result<Option<&'e Name>, ExchangeGone> {
     let is_matched = exchange.route(keys, headers, routes)?;
-    Ok(if is_matched { None } else { exchange.definition.alternate.clone() })
+    Ok(if is_matched { None } else { exchange.definition.alternate.as_ref() })
 }
 
 thread_local! {

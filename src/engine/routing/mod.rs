@@ -6,6 +6,7 @@
 mod direct;
 mod fanout;
 mod headers;
+mod key_words;
 mod kind;
 mod pattern;
 mod routes;

@@ -28,7 +28,8 @@ pub(super) struct List<T> {
     bindings: Vec<usize>,
     /// By slot: the index in `targets`. Invariant: it is there if `targets` is longer than
     /// [`SEARCHED_MAX`], and then says where each target is.
-    places: Option<HashMap<usize, usize, RandomState>>,
+    #[expect(clippy::box_collection, reason = "the list is one cache line with it")]
+    places: Option<Box<HashMap<usize, usize, RandomState>>>,
     /// All slots are below.
     slots: usize,
 }
@@ -107,7 +108,8 @@ impl<T: Target> List<T> {
         self.bindings.push(1);
         self.slots = self.slots.max(target.slot() + 1);
         if self.places.is_none() && self.targets.len() > SEARCHED_MAX {
-            self.places = Some(self.targets.iter().map(|target| target.slot()).zip(0..).collect());
+            let slots = self.targets.iter().map(|target| target.slot());
+            self.places = Some(Box::new(slots.zip(0..).collect()));
         }
     }
 

@@ -19,8 +19,9 @@ use foldhash::fast::RandomState;
 use crate::Name;
 
 use super::{
+    key_words::{KeyWord, KeyWords},
     pattern::{PatternWord, words},
-    routes::{Routes, Target},
+    routes::{Reached, Routes, Target},
     targets::Targets,
     words::{WordId, Words},
 };
@@ -32,7 +33,7 @@ pub(crate) struct TopicRouter<T> {
     nodes: Vec<Node<T>>,
     /// Places in `nodes` that are to be used again. Invariant: their nodes are blank.
     free: Vec<NodeId>,
-    /// The edges that bear a word.
+    /// The edges that bear a word and are not noted in the node that they leave.
     edges: HashMap<(NodeId, WordId), NodeId, RandomState>,
     words: Words,
 }
@@ -56,8 +57,11 @@ struct Node<T> {
     star: NodeId,
     /// The child behind the edge `#`, likewise.
     hash: NodeId,
-    /// How many edges to children bear a word.
-    literals: u32,
+    /// One edge that bears a word, and its child, likewise: most nodes have no other.
+    word: Option<WordId>,
+    child: NodeId,
+    /// How many further edges bear a word.
+    others: u32,
     /// Whether an edge `#` leads to it or to a node above.
     below_hash: bool,
     /// Where the pattern leads that ends here.
@@ -66,12 +70,14 @@ struct Node<T> {
 
 impl<T: Target> Node<T> {
     fn new(below_hash: bool) -> Self {
-        let none = NodeId::ROOT;
-        Self { star: none, hash: none, literals: 0, below_hash, targets: Targets::default() }
+        let (star, hash, child) = (NodeId::ROOT, NodeId::ROOT, NodeId::ROOT);
+        let targets = Targets::default();
+        Self { star, hash, word: None, child, others: 0, below_hash, targets }
     }
 
     fn is_leaf(&self) -> bool {
-        self.literals == 0 && self.star == NodeId::ROOT && self.hash == NodeId::ROOT
+        let (star, hash) = (self.star == NodeId::ROOT, self.hash == NodeId::ROOT);
+        star && hash && self.word.is_none() && self.others == 0
     }
 
     fn is_blank(&self) -> bool {
@@ -125,16 +131,15 @@ impl<T: Target> TopicRouter<T> {
     }
 
     pub(super) fn route(&self, key: &str, routes: &mut Routes<T>) {
-        let mut walk = mem::take(&mut routes.walk);
-        walk.start(self, routes);
-        for word in words(key) {
-            walk.step(self, word, routes);
+        let Routes { walk, reached: found, .. } = routes;
+        walk.start();
+        for word in KeyWords::new(key) {
+            walk.step(self, self.words.get(word), found);
             if walk.is_over() {
-                break;
+                return;
             }
         }
-        walk.finish(self, routes);
-        routes.walk = walk;
+        walk.finish(self, found);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -144,10 +149,24 @@ impl<T: Target> TopicRouter<T> {
     fn child(&self, parent: NodeId, word: PatternWord<'_>) -> Option<NodeId> {
         let child = match word {
             PatternWord::Hash => self.node(parent).hash,
-            PatternWord::Literal(text) => *self.edges.get(&(parent, self.words.get(text)?))?,
+            PatternWord::Literal(text) => {
+                let word = self.words.get(KeyWord::of(text))?;
+                self.literal_child(parent, self.node(parent), word)?
+            }
             PatternWord::Star => self.node(parent).star,
         };
         (child != NodeId::ROOT).then_some(child)
+    }
+
+    #[inline]
+    fn literal_child(&self, parent: NodeId, node: &Node<T>, word: WordId) -> Option<NodeId> {
+        if node.word == Some(word) {
+            return Some(node.child);
+        }
+        if node.others == 0 {
+            return None;
+        }
+        self.edges.get(&(parent, word)).copied()
     }
 
     fn add_child(&mut self, parent: NodeId, word: PatternWord<'_>) -> NodeId {
@@ -156,8 +175,13 @@ impl<T: Target> TopicRouter<T> {
             PatternWord::Hash => self.node_mut(parent).hash = child,
             PatternWord::Literal(text) => {
                 let word = self.words.acquire(text);
-                self.edges.insert((parent, word), child);
-                self.node_mut(parent).literals += 1;
+                let node = self.node_mut(parent);
+                if node.word.is_none() {
+                    (node.word, node.child) = (Some(word), child);
+                } else {
+                    node.others += 1;
+                    self.edges.insert((parent, word), child);
+                }
             }
             PatternWord::Star => self.node_mut(parent).star = child,
         }
@@ -178,10 +202,15 @@ impl<T: Target> TopicRouter<T> {
         match word {
             PatternWord::Hash => self.node_mut(parent).hash = NodeId::ROOT,
             PatternWord::Literal(text) => {
-                let word = self.words.get(text).expect("a word on an edge is known");
-                self.edges.remove(&(parent, word));
+                let word = self.words.get(KeyWord::of(text)).expect("a word on an edge is known");
                 self.words.release(text);
-                self.node_mut(parent).literals -= 1;
+                let node = self.node_mut(parent);
+                if node.word == Some(word) {
+                    (node.word, node.child) = (None, NodeId::ROOT);
+                } else {
+                    node.others -= 1;
+                    self.edges.remove(&(parent, word));
+                }
             }
             PatternWord::Star => self.node_mut(parent).star = NodeId::ROOT,
         }
@@ -207,6 +236,7 @@ impl<T: Target> TopicRouter<T> {
         self.nodes.shrink_to_fit();
         for node in &mut self.nodes {
             (node.star, node.hash) = (moved(node.star), moved(node.hash));
+            node.child = moved(node.child);
         }
         let edges = mem::take(&mut self.edges);
         self.edges = edges
@@ -225,16 +255,21 @@ impl<T: Target> TopicRouter<T> {
 
     #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self) {
-        let mut literals = HashMap::<NodeId, u32>::new();
+        let mut others = HashMap::<NodeId, u32>::new();
         // Every edge, with whether the child is to know of a `#` above it.
         let mut edges = Vec::new();
         for (&(parent, _), &child) in &self.edges {
-            *literals.entry(parent).or_default() += 1;
+            *others.entry(parent).or_default() += 1;
             edges.push((child, self.node(parent).below_hash));
         }
         for (id, node) in (0..).map(NodeId).zip(&self.nodes) {
-            let counted = literals.get(&id).copied().unwrap_or_default();
-            assert_eq!(node.literals, counted, "edges of words are counted");
+            let counted = others.get(&id).copied().unwrap_or_default();
+            assert_eq!(node.others, counted, "edges of words are counted");
+            let is_noted = node.child != NodeId::ROOT;
+            assert_eq!(node.word.is_some(), is_noted, "an edge has a word and a child");
+            let is_twice = node.word.is_some_and(|word| self.edges.contains_key(&(id, word)));
+            assert!(!is_twice, "an edge is noted in one place");
+            edges.extend(is_noted.then_some((node.child, node.below_hash)));
             edges.extend((node.star != NodeId::ROOT).then_some((node.star, node.below_hash)));
             edges.extend((node.hash != NodeId::ROOT).then_some((node.hash, true)));
             node.targets.check_invariants();
@@ -249,7 +284,8 @@ impl<T: Target> TopicRouter<T> {
         placed.sort_unstable();
         assert!(placed.into_iter().eq(0..self.nodes.len()), "each node has one place");
         assert!(self.free.len() * 4 <= self.nodes.len() * 3, "room is given back");
-        self.words.check_invariants(self.edges.keys().map(|&(_, word)| word));
+        let noted = self.nodes.iter().filter_map(|node| node.word);
+        self.words.check_invariants(self.edges.keys().map(|&(_, word)| word).chain(noted));
     }
 }
 
@@ -261,9 +297,15 @@ pub(super) struct Walk {
     reached: Vec<NodeId>,
     /// Where the next `reached` is made.
     next: Vec<NodeId>,
-    /// The nodes reached so far directly below an edge `#`, and with children: they are reached by
-    /// any further words as well. Invariant: no node occurs twice.
-    kept: Vec<NodeId>,
+    kept: Kept,
+}
+
+/// What any further words reach.
+#[derive(Debug, Default)]
+struct Kept {
+    /// The nodes directly below an edge `#` of those that the walk has gone on from, and with
+    /// children. Invariant: no node occurs twice.
+    nodes: Vec<NodeId>,
     /// By node: the last walk that kept it; only for nodes with two or more `#` above them.
     stamps: Vec<u32>,
     /// The current walk. Invariant: no stamp of a former walk is the same, nor is 0.
@@ -272,61 +314,93 @@ pub(super) struct Walk {
 
 impl Walk {
     /// Begins at the root, which no words reach.
-    fn start<T: Target>(&mut self, trie: &TopicRouter<T>, routes: &mut Routes<T>) {
+    fn start(&mut self) {
         self.reached.clear();
-        self.kept.clear();
-        self.epoch = self.epoch.checked_add(1).unwrap_or_else(|| {
-            self.stamps.fill(0);
-            1
-        });
-        let root = trie.node(NodeId::ROOT);
         self.reached.push(NodeId::ROOT);
-        self.keep(trie, root, routes);
+        self.kept.start();
     }
 
-    /// Goes on by one word of the key.
-    fn step<T: Target>(&mut self, trie: &TopicRouter<T>, word: &str, routes: &mut Routes<T>) {
-        let word = trie.words.get(word);
-        let mut next = mem::take(&mut self.next);
-        for &id in self.reached.iter().chain(&self.kept) {
-            let node = trie.node(id);
-            if node.star != NodeId::ROOT {
-                next.push(node.star);
-            }
-            if let Some(word) = word
-                && node.literals > 0
-                && let Some(&child) = trie.edges.get(&(id, word))
-            {
-                next.push(child);
-            }
-        }
-        self.next = mem::replace(&mut self.reached, next);
+    /// Goes on by one word of the key; `None` is a word that no pattern has.
+    fn step<T: Target>(
+        &mut self,
+        trie: &TopicRouter<T>,
+        word: Option<WordId>,
+        found: &mut Reached<T>,
+    ) {
         self.next.clear();
-        let reached = mem::take(&mut self.reached);
-        for &id in &reached {
-            self.keep(trie, trie.node(id), routes);
+        for &id in &self.reached {
+            let node = trie.node(id);
+            // A `#` that takes no word leads to where this word is taken, too.
+            self.kept.add_below(trie, node, found);
+            go_on(trie, id, node, word, &mut self.next);
         }
-        self.reached = reached;
+        for &id in &self.kept.nodes {
+            go_on(trie, id, trie.node(id), word, &mut self.next);
+        }
+        mem::swap(&mut self.reached, &mut self.next);
     }
 
     /// Whether no further word reaches anything.
     fn is_over(&self) -> bool {
-        self.reached.is_empty() && self.kept.is_empty()
+        self.reached.is_empty() && self.kept.nodes.is_empty()
     }
 
     /// Finds the targets of the nodes that all words of the key reach.
-    fn finish<T: Target>(&self, trie: &TopicRouter<T>, routes: &mut Routes<T>) {
+    fn finish<T: Target>(&mut self, trie: &TopicRouter<T>, found: &mut Reached<T>) {
         for &id in &self.reached {
-            trie.node(id).targets.push_all(&mut routes.reached);
+            let node = trie.node(id);
+            node.targets.push_all(found);
+            self.kept.add_below(trie, node, found);
+        }
+    }
+}
+
+/// Reaches the children of a node that a word leads to.
+#[inline]
+fn go_on<T: Target>(
+    trie: &TopicRouter<T>,
+    id: NodeId,
+    node: &Node<T>,
+    word: Option<WordId>,
+    next: &mut Vec<NodeId>,
+) {
+    if node.star != NodeId::ROOT {
+        next.push(node.star);
+    }
+    if let Some(word) = word
+        && let Some(child) = trie.literal_child(id, node, word)
+    {
+        next.push(child);
+    }
+}
+
+impl Kept {
+    fn start(&mut self) {
+        self.nodes.clear();
+        self.epoch = self.epoch.checked_add(1).unwrap_or_else(|| {
+            self.stamps.fill(0);
+            1
+        });
+    }
+
+    /// Reaches the child behind `#` of a node reached, and finds its targets; and so on.
+    #[inline]
+    fn add_below<T: Target>(
+        &mut self,
+        trie: &TopicRouter<T>,
+        node: &Node<T>,
+        found: &mut Reached<T>,
+    ) {
+        if node.hash != NodeId::ROOT {
+            self.add(trie, node, found);
         }
     }
 
-    /// Reaches the child behind `#` of a node reached, which takes no word; and so on.
-    fn keep<'a, T: Target>(
+    fn add<'a, T: Target>(
         &mut self,
         trie: &'a TopicRouter<T>,
         mut node: &'a Node<T>,
-        routes: &mut Routes<T>,
+        found: &mut Reached<T>,
     ) {
         while node.hash != NodeId::ROOT {
             let (id, child) = (node.hash, trie.node(node.hash));
@@ -334,9 +408,9 @@ impl Walk {
             if node.below_hash && !self.stamp(id) {
                 return;
             }
-            child.targets.push_all(&mut routes.reached);
+            child.targets.push_all(found);
             if !child.is_leaf() {
-                self.kept.push(id);
+                self.nodes.push(id);
             }
             node = child;
         }
@@ -362,7 +436,8 @@ mod tests {
 
     /// Texts of up to seven words that often meet, wildcards and empty words among them.
     fn text() -> impl Strategy<Value = String> {
-        let word = select(vec!["a", "a", "b", "", "é", "*", "*", "#", "#", "a*", "##"]);
+        let long = "a word of more than fifteen bytes";
+        let word = select(vec!["a", "a", "b", "", "é", long, "*", "*", "#", "#", "a*", "##"]);
         prop::collection::vec(word, 0..8).prop_map(|words| words.join("."))
     }
 
@@ -467,10 +542,10 @@ mod tests {
     fn visits(router: &TopicRouter<usize>, key: &str) -> (usize, usize) {
         let (mut walk, mut found) = (Walk::default(), Routes::new());
         let (mut most, mut sum) = (0, 0);
-        walk.start(router, &mut found);
-        for word in words(key) {
-            walk.step(router, word, &mut found);
-            let visited: Vec<_> = walk.reached.iter().chain(&walk.kept).collect();
+        walk.start();
+        for word in KeyWords::new(key) {
+            walk.step(router, router.words.get(word), &mut found.reached);
+            let visited: Vec<_> = walk.reached.iter().chain(&walk.kept.nodes).collect();
             let distinct: HashSet<_> = visited.iter().collect();
             assert_eq!(distinct.len(), visited.len(), "no node is visited twice");
             most = most.max(visited.len());
