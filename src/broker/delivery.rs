@@ -400,7 +400,7 @@ impl Acker {
     }
 
     fn bytes(&self) -> u64 {
-        self.message.held.bytes().into()
+        self.message.bytes()
     }
 
     fn check_open(&self) -> Result<()> {

@@ -1,5 +1,7 @@
 //! A publish that did not happen.
 
+use std::fmt;
+
 use crate::{Error, ErrorKind, Message};
 
 /// A publish that did not happen: no queue holds the message, here it is.
@@ -17,10 +19,12 @@ use crate::{Error, ErrorKind, Message};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, thiserror::Error)]
-#[error("not published: {reason}")]
-pub struct PublishError {
-    #[source]
+#[derive(Debug)]
+pub struct PublishError(Box<Refused>);
+
+/// Boxed, since the result of every publish has room for the error.
+#[derive(Debug)]
+struct Refused {
     reason: PublishReason,
     message: Message,
 }
@@ -57,30 +61,32 @@ impl PublishReason {
 }
 
 impl PublishError {
+    #[cold]
     pub(crate) fn new(reason: impl Into<PublishReason>, message: Message) -> Self {
-        Self { reason: reason.into(), message }
+        Self(Box::new(Refused { reason: reason.into(), message }))
     }
 
     /// Why it did not happen.
     #[must_use]
     pub fn reason(&self) -> &PublishReason {
-        &self.reason
+        &self.0.reason
     }
 
     /// The message.
     pub fn into_message(self) -> Message {
-        self.message
+        self.0.message
     }
 
     /// Both.
     pub fn into_parts(self) -> (PublishReason, Message) {
-        (self.reason, self.message)
+        let Refused { reason, message } = *self.0;
+        (reason, message)
     }
 
     /// Whether trying again later makes sense.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self.reason, PublishReason::Full { .. })
+        matches!(self.0.reason, PublishReason::Full { .. })
     }
 }
 
@@ -108,9 +114,21 @@ impl From<PublishReason> for Error {
 
 impl From<PublishError> for Error {
     fn from(error: PublishError) -> Self {
-        error.reason.into()
+        error.into_parts().0.into()
     }
 }
 
-// It goes through every `?` of every publish, so it stays about a pointer and a word.
-const _: () = assert!(size_of::<PublishReason>() <= 24);
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not published: {}", self.0.reason)
+    }
+}
+
+impl std::error::Error for PublishError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0.reason)
+    }
+}
+
+// They go through the results of every publish, so they stay small.
+const _: () = assert!(size_of::<PublishReason>() <= 24 && size_of::<PublishError>() <= 8);

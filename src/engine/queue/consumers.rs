@@ -9,7 +9,7 @@
 //! active; when it goes, the highest priority follows, and among equals the longest waiting. The
 //! one that follows is chosen at once and joins the round when something sets it going.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZeroU64};
 
 use slab::Slab;
 
@@ -62,11 +62,22 @@ pub(crate) struct ConsumerTerms {
     pub(crate) prefetch: Option<u32>,
 }
 
+impl ConsumerTerms {
+    /// How many deliveries may be unacked at a time: more than there is memory for, if that is
+    /// unlimited.
+    fn most(&self) -> u32 {
+        match self.mode {
+            AckMode::Auto => u32::MAX,
+            AckMode::Manual => self.prefetch.unwrap_or(u32::MAX),
+        }
+    }
+}
+
 /// Names a consumer of a queue. Invariant: `serial` is never used twice in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ConsumerId {
-    slot: u32,
-    serial: u64,
+    slot: usize,
+    serial: NonZeroU64,
 }
 
 /// The queue is in exclusive use, or has consumers and was asked for exclusive use.
@@ -76,9 +87,10 @@ pub(crate) struct InExclusiveUse;
 #[derive(Debug)]
 struct Consumer<C> {
     terms: ConsumerTerms,
-    serial: u64,
-    /// Invariant: what the queue has handed it and was not settled; at most `terms.prefetch`.
-    unacked: u32,
+    serial: NonZeroU64,
+    /// How many more deliveries may be unacked. Invariant: as many less than `terms.most` as the
+    /// queue has handed it and were not settled.
+    room: u32,
     /// Where the chain of its hand-outs ends.
     newest: Newest,
     standing: Standing,
@@ -102,8 +114,7 @@ enum Standing {
 
 impl<C> Consumer<C> {
     fn has_room(&self) -> bool {
-        let is_bounded = self.terms.mode == AckMode::Manual;
-        self.terms.prefetch.is_none_or(|prefetch| !is_bounded || self.unacked < prefetch)
+        self.room > 0
     }
 }
 
@@ -119,14 +130,15 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 struct Level {
     priority: i32,
-    turns: VecDeque<u32>,
+    turns: VecDeque<usize>,
 }
 
 /// The consumers of one queue.
 #[derive(Debug)]
 pub(crate) struct Consumers<C> {
     slots: Slab<Consumer<C>>,
-    next_serial: u64,
+    /// The serial number of the latest consumer, and zero before the first.
+    serial: u64,
     /// How often a consumer was parked.
     parkings: u64,
     /// Invariant: how many consumers have as much as their own prefetch allows.
@@ -148,7 +160,7 @@ impl<C: Recipient> Consumers<C> {
     pub(crate) fn new() -> Self {
         Self {
             slots: Slab::new(),
-            next_serial: 0,
+            serial: 0,
             parkings: 0,
             full: 0,
             round: Vec::new(),
@@ -180,17 +192,17 @@ impl<C: Recipient> Consumers<C> {
         if self.exclusive.is_some() || asks_exclusive && (single_active || !self.slots.is_empty()) {
             return Err(InExclusiveUse);
         }
-        let serial = self.next_serial;
-        self.next_serial += 1;
+        self.serial += 1;
+        let serial = NonZeroU64::new(self.serial).expect("it counts from one");
         let consumer = Consumer {
             terms,
             serial,
-            unacked: 0,
+            room: terms.most(),
             newest: Newest::NOTHING,
             standing: Standing::Standby,
             recipient,
         };
-        let slot = u32::try_from(self.slots.insert(consumer)).expect("fewer than 2^32 consumers");
+        let slot = self.slots.insert(consumer);
         let id = ConsumerId { slot, serial };
         if asks_exclusive {
             self.exclusive = Some(id);
@@ -210,7 +222,7 @@ impl<C: Recipient> Consumers<C> {
     pub(crate) fn remove(&mut self, id: ConsumerId) -> Option<C> {
         self.get(id)?;
         self.leave_round(id.slot);
-        let consumer = self.slots.remove(id.slot as usize);
+        let consumer = self.slots.remove(id.slot);
         self.full -= usize::from(!consumer.has_room());
         if self.exclusive == Some(id) {
             self.exclusive = None;
@@ -219,7 +231,7 @@ impl<C: Recipient> Consumers<C> {
             && *active == Some(id)
         {
             *active = successor(&self.slots);
-            let next = active.and_then(|next| self.slots.get_mut(next.slot as usize));
+            let next = active.and_then(|next| self.slots.get_mut(next.slot));
             if let Some(next) = next {
                 next.standing = Standing::Chosen;
             }
@@ -258,10 +270,8 @@ impl<C: Recipient> Consumers<C> {
     pub(crate) fn next(&mut self) -> Option<Turn> {
         for level in &mut self.round {
             while let Some(&slot) = level.turns.front() {
-                let consumer = self
-                    .slots
-                    .get_mut(slot as usize)
-                    .expect("the round names registered consumers");
+                let consumer =
+                    self.slots.get_mut(slot).expect("the round names registered consumers");
                 let mode = consumer.terms.mode;
                 if !consumer.has_room() {
                     consumer.standing = Standing::Full;
@@ -270,7 +280,7 @@ impl<C: Recipient> Consumers<C> {
                         level.turns.rotate_left(1);
                     }
                     if mode == AckMode::Manual {
-                        consumer.unacked += 1;
+                        consumer.room -= 1;
                         self.full += usize::from(!consumer.has_room());
                     }
                     let custody = consumer.terms.custody;
@@ -289,12 +299,12 @@ impl<C: Recipient> Consumers<C> {
     /// One of a consumer's deliveries is settled. Does nothing if the consumer is gone.
     #[inline]
     pub(crate) fn settled(&mut self, id: ConsumerId) {
-        let Some(consumer) = self.slots.get_mut(id.slot as usize) else { return };
+        let Some(consumer) = self.slots.get_mut(id.slot) else { return };
         if consumer.serial != id.serial {
             return;
         }
         self.full -= usize::from(!consumer.has_room());
-        consumer.unacked -= 1;
+        consumer.room += 1;
         if consumer.standing == Standing::Full {
             self.join_round(id.slot);
         }
@@ -312,7 +322,7 @@ impl<C: Recipient> Consumers<C> {
             .collect();
         parked.sort_unstable();
         for (_, slot) in parked {
-            self.join_round(u32::try_from(slot).expect("fewer than 2^32 consumers"));
+            self.join_round(slot);
         }
     }
 
@@ -335,7 +345,7 @@ impl<C: Recipient> Consumers<C> {
     /// What a message needs of the consumer whose turn it is.
     #[inline]
     pub(crate) fn on_turn(&mut self, turn: Turn) -> (&mut Newest, &mut C) {
-        let consumer = self.slots.get_mut(turn.consumer.slot as usize);
+        let consumer = self.slots.get_mut(turn.consumer.slot);
         let consumer = consumer.expect("a turn is of a registered consumer");
         debug_assert_eq!(consumer.serial, turn.consumer.serial, "it is this one's turn");
         (&mut consumer.newest, &mut consumer.recipient)
@@ -348,10 +358,8 @@ impl<C: Recipient> Consumers<C> {
 
     /// All of them, oldest first.
     pub(crate) fn ids(&self) -> Vec<ConsumerId> {
-        let id = |(slot, consumer): (usize, &Consumer<C>)| ConsumerId {
-            slot: u32::try_from(slot).expect("fewer than 2^32 consumers"),
-            serial: consumer.serial,
-        };
+        let id =
+            |(slot, consumer): (usize, &Consumer<C>)| ConsumerId { slot, serial: consumer.serial };
         let mut ids: Vec<_> = self.slots.iter().map(id).collect();
         ids.sort_unstable_by_key(|id| id.serial);
         ids
@@ -373,13 +381,10 @@ impl<C: Recipient> Consumers<C> {
 
     /// Checks everything that this type promises itself, given the true number of hand-outs.
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn check_invariants(&self, unacked_of: impl Fn(ConsumerId, Newest) -> usize) {
+    pub(crate) fn check_invariants(&self, unacked_of: impl Fn(ConsumerId, Newest) -> u32) {
         assert!(self.round.is_sorted_by(|a, b| a.priority > b.priority), "priorities descend");
         for (slot, consumer) in &self.slots {
-            let id = ConsumerId {
-                slot: u32::try_from(slot).unwrap_or(u32::MAX),
-                serial: consumer.serial,
-            };
+            let id = ConsumerId { slot, serial: consumer.serial };
             let turns = self
                 .round
                 .iter()
@@ -391,9 +396,8 @@ impl<C: Recipient> Consumers<C> {
             let has_waited = consumer.standing == Standing::Full;
             assert!(!(has_waited && consumer.has_room()), "{id:?} joins as soon as it has room");
             let unacked = unacked_of(id, consumer.newest);
-            assert_eq!(consumer.unacked as usize, unacked, "{id:?} counts its hand-outs");
-            let within = consumer.terms.prefetch.is_none_or(|most| consumer.unacked <= most);
-            assert!(within, "{id:?} is within its prefetch");
+            let counted = consumer.terms.most() - consumer.room;
+            assert_eq!(counted, unacked, "{id:?} counts its hand-outs");
             if let Selection::SingleActive(active) = self.selection {
                 let is_standby = consumer.standing == Standing::Standby;
                 assert_eq!(is_standby, active != Some(id), "only the active one has turns");
@@ -414,15 +418,15 @@ impl<C: Recipient> Consumers<C> {
     }
 
     fn get(&self, id: ConsumerId) -> Option<&Consumer<C>> {
-        self.slots.get(id.slot as usize).filter(|consumer| consumer.serial == id.serial)
+        self.slots.get(id.slot).filter(|consumer| consumer.serial == id.serial)
     }
 
     fn get_mut(&mut self, id: ConsumerId) -> Option<&mut Consumer<C>> {
-        self.slots.get_mut(id.slot as usize).filter(|consumer| consumer.serial == id.serial)
+        self.slots.get_mut(id.slot).filter(|consumer| consumer.serial == id.serial)
     }
 
-    fn join_round(&mut self, slot: u32) {
-        let Some(consumer) = self.slots.get_mut(slot as usize) else { return };
+    fn join_round(&mut self, slot: usize) {
+        let Some(consumer) = self.slots.get_mut(slot) else { return };
         consumer.standing = Standing::InRound;
         let priority = consumer.terms.priority;
         match self.round.binary_search_by(|level| priority.cmp(&level.priority)) {
@@ -435,8 +439,8 @@ impl<C: Recipient> Consumers<C> {
         }
     }
 
-    fn leave_round(&mut self, slot: u32) {
-        let Some(consumer) = self.slots.get(slot as usize) else { return };
+    fn leave_round(&mut self, slot: usize) {
+        let Some(consumer) = self.slots.get(slot) else { return };
         let priority = consumer.terms.priority;
         let Ok(at) = self.round.binary_search_by(|level| priority.cmp(&level.priority)) else {
             return;
@@ -447,7 +451,7 @@ impl<C: Recipient> Consumers<C> {
         let others = self
             .slots
             .iter()
-            .any(|(other, consumer)| other != slot as usize && consumer.terms.priority == priority);
+            .any(|(other, consumer)| other != slot && consumer.terms.priority == priority);
         if !others {
             self.round.remove(at);
         }
@@ -459,8 +463,5 @@ fn successor<C>(slots: &Slab<Consumer<C>>) -> Option<ConsumerId> {
     slots
         .iter()
         .min_by_key(|(_, consumer)| (std::cmp::Reverse(consumer.terms.priority), consumer.serial))
-        .map(|(slot, consumer)| ConsumerId {
-            slot: u32::try_from(slot).expect("fewer than 2^32 consumers"),
-            serial: consumer.serial,
-        })
+        .map(|(slot, consumer)| ConsumerId { slot, serial: consumer.serial })
 }

@@ -16,7 +16,7 @@ pub(crate) struct Stamp {
     pub(crate) seq: Seq,
     pub(crate) past: Past,
     /// What it counts for.
-    bytes: u32,
+    pub(super) bytes: u32,
 }
 
 /// What has become of a message before, in one word.

@@ -406,7 +406,8 @@ impl<C: Recipient> QueueCore<C> {
         self.ready.check_invariants();
         self.consumers.check_invariants(|id, newest| {
             self.unacked.check_chain(id, newest);
-            self.unacked.iter().filter(|handed| handed.consumer == Some(id)).count()
+            let handed = self.unacked.iter().filter(|handed| handed.consumer == Some(id));
+            u32::try_from(handed.count()).expect("fewer than a consumer may have")
         });
         let held = self.ready_messages() + self.unacked_messages();
         assert_eq!(

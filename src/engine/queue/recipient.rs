@@ -38,6 +38,8 @@ pub(crate) struct HandOver {
 pub(crate) struct Handed {
     pub(crate) held: Held,
     past: Past,
+    /// What it counts for.
+    bytes: u32,
 }
 
 /// What a message does to its recipient.
@@ -64,7 +66,12 @@ impl Handed {
             Custody::Holder => None,
             Custody::Queue => Some(held.clone()),
         };
-        (Self { held, past: stamp.past }, stamp, kept)
+        (Self { held, past: stamp.past, bytes: stamp.bytes }, stamp, kept)
+    }
+
+    /// What it counts for.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.into()
     }
 
     /// Whether it was handed out before, seen or not.

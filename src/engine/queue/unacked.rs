@@ -13,13 +13,13 @@ use super::{
 };
 
 /// No hand-out: where a chain ends.
-const NONE: u32 = u32::MAX;
+const NONE: usize = usize::MAX;
 
 /// Names one hand-out of one message. Invariant: `serial` is never used twice in a queue, so that
 /// a key outlived by its hand-out never settles a later one that got the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct UnackedKey {
-    slot: u32,
+    slot: usize,
     /// Counts hand-outs of the queue, so it also says which of two was handed out first.
     serial: NonZeroU64,
 }
@@ -34,13 +34,13 @@ pub(crate) struct HandOut {
     pub(crate) consumer: Option<ConsumerId>,
     serial: NonZeroU64,
     /// The slots of the neighbours in the chain of the consumer's hand-outs.
-    older: u32,
-    newer: u32,
+    older: usize,
+    newer: usize,
 }
 
 /// The end of the chain of one consumer: its newest hand-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Newest(u32);
+pub(crate) struct Newest(usize);
 
 /// What is handed out, by key.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl Unacked {
         newest: &mut Newest,
     ) -> UnackedKey {
         let key = self.insert(stamp, held, Some(consumer), newest.0);
-        if let Some(older) = self.slots.get_mut(newest.0 as usize) {
+        if let Some(older) = self.slots.get_mut(newest.0) {
             older.newer = key.slot;
         }
         *newest = Newest(key.slot);
@@ -93,12 +93,12 @@ impl Unacked {
         newest_of: impl FnOnce(ConsumerId) -> Option<&'n mut Newest>,
     ) -> Option<HandOut> {
         self.get(key)?;
-        let handed = self.slots.remove(key.slot as usize);
+        let handed = self.slots.remove(key.slot);
         let Some(consumer) = handed.consumer else { return Some(handed) };
-        if let Some(older) = self.slots.get_mut(handed.older as usize) {
+        if let Some(older) = self.slots.get_mut(handed.older) {
             older.newer = handed.newer;
         }
-        if let Some(newer) = self.slots.get_mut(handed.newer as usize) {
+        if let Some(newer) = self.slots.get_mut(handed.newer) {
             newer.older = handed.older;
         } else if let Some(newest) = newest_of(consumer) {
             *newest = Newest(handed.older);
@@ -113,7 +113,7 @@ impl Unacked {
         let mut next = self.get(last).map(|handed| (last.slot, handed));
         while let Some((slot, handed)) = next {
             keys.push(UnackedKey { slot, serial: handed.serial });
-            next = self.slots.get(handed.older as usize).map(|older| (handed.older, older));
+            next = self.slots.get(handed.older).map(|older| (handed.older, older));
         }
         keys.reverse();
         keys
@@ -139,7 +139,7 @@ impl Unacked {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn check_chain(&self, consumer: ConsumerId, newest: Newest) {
         let of_consumer = self.iter().filter(|handed| handed.consumer == Some(consumer)).count();
-        let newest = self.slots.get(newest.0 as usize).map(|handed| {
+        let newest = self.slots.get(newest.0).map(|handed| {
             assert_eq!(handed.newer, NONE, "nothing is newer than the newest");
             UnackedKey { slot: newest.0, serial: handed.serial }
         });
@@ -154,18 +154,18 @@ impl Unacked {
         stamp: Stamp,
         held: Option<Held>,
         consumer: Option<ConsumerId>,
-        older: u32,
+        older: usize,
     ) -> UnackedKey {
         self.serial += 1;
         let serial = NonZeroU64::new(self.serial).expect("it counts from one");
-        let handed = HandOut { stamp, held, consumer, serial, older, newer: NONE };
-        let slot = self.slots.insert(handed);
-        let slot = u32::try_from(slot).ok().filter(|slot| *slot < NONE);
-        UnackedKey { slot: slot.expect("fewer than 2^32 messages"), serial }
+        let entry = self.slots.vacant_entry();
+        let key = UnackedKey { slot: entry.key(), serial };
+        entry.insert(HandOut { stamp, held, consumer, serial, older, newer: NONE });
+        key
     }
 
     #[inline]
     fn get(&self, key: UnackedKey) -> Option<&HandOut> {
-        self.slots.get(key.slot as usize).filter(|handed| handed.serial == key.serial)
+        self.slots.get(key.slot).filter(|handed| handed.serial == key.serial)
     }
 }
