@@ -46,6 +46,9 @@ impl Entry {
 }
 
 impl Stamp {
+    /// Of no message.
+    pub(super) const BLANK: Self = Self { seq: Seq(0), past: Past(0), bytes: 0 };
+
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.into()
     }

@@ -57,6 +57,17 @@ impl UnackedKey {
     }
 }
 
+impl HandOut {
+    const BLANK: Self = Self {
+        stamp: Stamp::BLANK,
+        held: None,
+        consumer: None,
+        serial: NonZeroU64::MIN,
+        older: NONE,
+        newer: NONE,
+    };
+}
+
 impl Newest {
     /// Of a consumer that has nothing.
     pub(crate) const NOTHING: Self = Self(NONE);
@@ -160,7 +171,14 @@ impl Unacked {
         let serial = NonZeroU64::new(self.serial).expect("it counts from one");
         let entry = self.slots.vacant_entry();
         let key = UnackedKey { slot: entry.key(), serial };
-        entry.insert(HandOut { stamp, held, consumer, serial, older, newer: NONE });
+        // Written in place, field by field: a struct that is made first and copied then makes the
+        // processor wait for its own writes.
+        let handed = entry.insert(HandOut::BLANK);
+        handed.stamp = stamp;
+        handed.held = held;
+        handed.consumer = consumer;
+        handed.serial = serial;
+        handed.older = older;
         key
     }
 
