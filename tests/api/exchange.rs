@@ -166,6 +166,32 @@ fn an_alternate_takes_what_matches_nothing() -> Result<()> {
 }
 
 #[test]
+fn an_alternate_takes_nothing_that_matches_a_way_already_gone() -> Result<()> {
+    let broker = Broker::new();
+    let [queue, other] = ["queue", "other"].map(|name| broker.declare_queue(name).declare());
+    let (queue, other) = (queue?, other?);
+    let rest = broker.declare_exchange("rest").fanout().declare()?;
+    rest.bind(&other, "")?;
+    let first = broker.declare_exchange("first").fanout().declare()?;
+    first.bind(&queue, "")?;
+    let declare = |name| broker.declare_exchange(name).alternate(&rest);
+    let cases = [
+        (declare("direct").direct().declare()?, BindingKey::from("k")),
+        (declare("fanout").fanout().declare()?, BindingKey::from("")),
+        (declare("headers").headers().declare()?, BindingKey::all([("a", 1)])),
+        (declare("topic").topic().declare()?, BindingKey::from("#")),
+    ];
+    for (second, key) in cases {
+        let way = first.bind(&second, "")?;
+        second.bind(&queue, key)?;
+        let routed = first.publish("k", Message::new("x").with_header("a", 1))?;
+        assert_eq!(routed.queues, 1, "{}", second.name());
+        way.unbind()?;
+    }
+    Ok(())
+}
+
+#[test]
 fn cycles_and_diamonds_give_each_queue_one_copy() -> Result<()> {
     let broker = Broker::new();
     let declare = |name| broker.declare_exchange(name).fanout().declare();

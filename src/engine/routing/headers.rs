@@ -81,7 +81,7 @@ impl<T: Target> HeadersRouter<T> {
         let mut order = std::mem::take(&mut routes.header_order);
         let headers = Headers::new(entries, &mut order);
         for binding in &self.bindings {
-            if !routes.contains(&binding.target) && binding.rule.matches(&headers) {
+            if binding.rule.matches(&headers) {
                 routes.push(&binding.target);
             }
         }
