@@ -3,6 +3,7 @@
 //! Nothing here knows queues or names of exchanges: a router maps a routing key and headers to the
 //! targets that were bound to it. How exchanges lead on to exchanges is not its business.
 
+mod content;
 mod direct;
 mod fanout;
 mod headers;
@@ -10,6 +11,7 @@ mod key_words;
 mod kind;
 mod pattern;
 mod routes;
+mod rule;
 mod targets;
 mod topic;
 #[cfg(test)]
@@ -23,8 +25,8 @@ use self::{
     direct::DirectRouter, fanout::FanoutRouter, headers::HeadersRouter, topic::TopicRouter,
 };
 pub(crate) use self::{
-    headers::{InvalidMatch, check_arguments},
     routes::{Routes, Target},
+    rule::{InvalidMatch, check_arguments},
 };
 
 /// The bindings of one exchange, arranged for its type.
