@@ -7,19 +7,18 @@
 //! and thread-local memory grow to their size and stay there.
 
 use allocation_counter::measure;
-use leveret::{Broker, Consumer, Exchange, Message, Queue, Result};
+use leveret::{BindingKey, Broker, Consumer, Exchange, Message, Queue, Result, Value};
 
 const MESSAGES: usize = 10_000;
 
 /// What growing a ring buffer or a slab once more may come to.
 const GROWTH: u64 = 64;
 
-/// Made from a body that is copied: two allocations each, and one for the list of them.
+/// What messages are called, and how one is made.
+type Kind = (&'static str, fn() -> Message);
+
 fn messages(make: fn() -> Message) -> Vec<Message> {
-    let mut messages = Vec::new();
-    let made = measure(|| messages.extend((0..MESSAGES).map(|_| make()))).count_total;
-    assert_eq!(made, 2 * MESSAGES as u64 + 1);
-    messages
+    (0..MESSAGES).map(|_| make()).collect()
 }
 
 fn plain() -> Message {
@@ -29,6 +28,11 @@ fn plain() -> Message {
 /// With the two properties that programs set on every message.
 fn persistent() -> Message {
     plain().persistent().with_priority(3)
+}
+
+/// With more headers than are searched one by one.
+fn with_headers() -> Message {
+    (0..20).fold(plain(), |message, nth| message.with_header(format!("header{nth}"), nth))
 }
 
 /// How many allocations one publish takes. The messages are made before.
@@ -53,11 +57,16 @@ fn of_receiving(consumer: &Consumer) -> u64 {
     .count_total
 }
 
-/// Publishes and receives messages of one's own, and such as somebody else holds, too.
 #[track_caller]
 fn check(exchange: &Exchange, key: &str, queues: &[Queue]) -> Result<()> {
+    check_kinds(&[("plain", plain), ("persistent", persistent)], exchange, key, queues)
+}
+
+/// Publishes and receives messages of one's own, and such as somebody else holds, too.
+#[track_caller]
+fn check_kinds(kinds: &[Kind], exchange: &Exchange, key: &str, queues: &[Queue]) -> Result<()> {
     let reached = u32::try_from(queues.len()).expect("they are few");
-    for (kind, make) in [("plain", plain as fn() -> Message), ("persistent", persistent)] {
+    for &(kind, make) in kinds {
         let consumers: Vec<_> =
             queues.iter().map(|queue| queue.consume().start()).collect::<Result<_>>()?;
         // The first turn warms up.
@@ -80,6 +89,16 @@ fn check(exchange: &Exchange, key: &str, queues: &[Queue]) -> Result<()> {
 
 fn declare(broker: &Broker, count: usize) -> Result<Vec<Queue>> {
     (0..count).map(|n| broker.declare_queue(&n.to_string()).durable().declare()).collect()
+}
+
+/// For the envelope and the copied body.
+#[test]
+fn of_making_a_message() {
+    for make in [plain, persistent] {
+        let mut messages = Vec::with_capacity(MESSAGES);
+        let made = measure(|| messages.extend((0..MESSAGES).map(|_| make()))).count_total;
+        assert_eq!(made, 2 * MESSAGES as u64);
+    }
 }
 
 #[test]
@@ -118,6 +137,18 @@ fn on_a_fanout_exchange_to_ten_queues() -> Result<()> {
         exchange.bind(queue, "")?;
     }
     check(&exchange, "", &queues)
+}
+
+#[test]
+fn on_a_headers_exchange() -> Result<()> {
+    let broker = Broker::new();
+    let queues = declare(&broker, 3)?;
+    let exchange = broker.declare_exchange("orders").headers().declare()?;
+    let pair = [("header7", Value::from(7)), ("header9", Value::from(9))];
+    exchange.bind(&queues[0], BindingKey::all(pair.clone()))?;
+    exchange.bind(&queues[1], BindingKey::any(pair))?;
+    exchange.bind(&queues[2], BindingKey::all([("header7", Value::Void)]))?;
+    check_kinds(&[("with headers", with_headers)], &exchange, "", &queues)
 }
 
 #[test]

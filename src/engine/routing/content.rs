@@ -3,6 +3,11 @@
 //! Values agree by their content: 5, 5.0 and the timestamp 5 do. Inside nested tables and arrays
 //! types count as well.
 
+use std::{
+    hash::{Hash, Hasher},
+    mem,
+};
+
 use crate::message::{Table, Value};
 
 /// A value without its type, such that what agrees is equal.
@@ -57,6 +62,25 @@ impl<'a> Content<'a> {
             Self::Integer(value as i128)
         } else {
             Self::Fraction(value)
+        }
+    }
+}
+
+/// What agrees has the same hash. Of arrays and tables only the length counts, since their items
+/// are compared in another way and seldom asked for.
+impl Hash for Content<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        mem::discriminant(self).hash(state);
+        match self {
+            Self::Array(items) => items.len().hash(state),
+            Self::Bool(value) => value.hash(state),
+            Self::Bytes(bytes) => bytes.hash(state),
+            Self::Decimal { scale, value } => (scale, value).hash(state),
+            Self::Empty | Self::Void => {}
+            // Zero, which has two forms that are equal, is an integer.
+            Self::Fraction(value) => value.to_bits().hash(state),
+            Self::Integer(value) => value.hash(state),
+            Self::Table(table) => table.len().hash(state),
         }
     }
 }

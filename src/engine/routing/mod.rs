@@ -12,6 +12,7 @@ mod kind;
 mod pattern;
 mod routes;
 mod rule;
+mod rule_index;
 mod targets;
 mod topic;
 #[cfg(test)]

@@ -3,6 +3,11 @@
 //! The argument `x-match` says whether all the others have to agree or any one suffices, and
 //! whether those whose names begin with `x-` count.
 
+use std::{
+    hash::{Hash, Hasher},
+    mem,
+};
+
 use crate::{
     Name,
     message::{Table, Value},
@@ -34,9 +39,9 @@ pub(crate) fn check_arguments(arguments: &Table) -> Result<(), InvalidMatch> {
 }
 
 /// What the arguments of a binding ask of the headers.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Rule {
-    quantity: Quantity,
+    pub(super) quantity: Quantity,
     /// The headers asked for, sorted by name. Invariant: names are distinct.
     pub(super) pairs: Box<[(Name, Expected)]>,
 }
@@ -58,14 +63,21 @@ impl Rule {
         Self { quantity: mode.quantity, pairs }
     }
 
-    pub(super) fn matches(&self, headers: &Headers<'_>) -> bool {
+    /// Whether it agrees with no message, since it wants the impossible among others.
+    pub(super) fn is_vain(&self) -> bool {
+        self.quantity == Quantity::All
+            && self.pairs.iter().any(|(_, expected)| *expected == Expected::Never)
+    }
+
+    pub(super) fn matches(&self, headers: &mut Headers<'_>) -> bool {
+        if self.quantity == Quantity::All && self.pairs.len() > headers.entries.len() {
+            return false;
+        }
         let agrees = |(name, expected): &(Name, Expected)| {
             headers.get(name).is_some_and(|value| expected.agrees(value))
         };
         match self.quantity {
-            Quantity::All => {
-                self.pairs.len() <= headers.entries.len() && self.pairs.iter().all(agrees)
-            }
+            Quantity::All => self.pairs.iter().all(agrees),
             Quantity::Any => self.pairs.iter().any(agrees),
         }
     }
@@ -79,8 +91,8 @@ struct Mode {
 }
 
 /// How many headers have to agree. Of none, `all` is true and `any` is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Quantity {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Quantity {
     All,
     Any,
 }
@@ -139,11 +151,25 @@ impl Expected {
     }
 }
 
+impl Eq for Expected {}
+
+/// By content, as it is compared with headers: expectations that differ in their types alone are
+/// not the same, but few.
+impl Hash for Expected {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        mem::discriminant(self).hash(state);
+        if let Self::Content(value) = self {
+            Content::of(value).hash(state);
+        }
+    }
+}
+
 /// The headers of one message, to be looked up by name.
 pub(super) struct Headers<'a> {
     entries: &'a [(Name, Value)],
-    /// The indexes of the entries by name, if there are too many to search all.
-    order: &'a [u32],
+    /// The indexes of the entries by name, if there are too many to search all and one was looked
+    /// up. Invariant: it is empty or complete.
+    order: &'a mut Vec<u32>,
 }
 
 impl<'a> Headers<'a> {
@@ -152,24 +178,23 @@ impl<'a> Headers<'a> {
 
     pub(super) fn new(entries: &'a [(Name, Value)], order: &'a mut Vec<u32>) -> Self {
         order.clear();
-        if entries.len() > Self::SEARCHED_MAX {
-            order.extend((0..).zip(entries).map(|(index, _): (u32, _)| index));
-            order.sort_unstable_by_key(|&index| Self::entry(entries, index).0.as_str());
-        }
         Self { entries, order }
     }
 
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        if self.order.is_empty() {
-            return self.entries.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    fn get(&mut self, name: &str) -> Option<&'a Value> {
+        let entries = self.entries;
+        if entries.len() <= Self::SEARCHED_MAX {
+            return entries.iter().find(|(known, _)| known == name).map(|(_, value)| value);
         }
-        let name_at = |&index: &u32| Self::entry(self.entries, index).0.as_str();
+        let entry_at =
+            |index: u32| entries.get(index as usize).expect("the order holds indexes of entries");
+        if self.order.is_empty() {
+            self.order.extend((0..).zip(entries).map(|(index, _): (u32, _)| index));
+            self.order.sort_unstable_by_key(|&index| entry_at(index).0.as_str());
+        }
+        let name_at = |&index: &u32| entry_at(index).0.as_str();
         let found = self.order.binary_search_by_key(&name, name_at).ok()?;
-        Some(&Self::entry(self.entries, *self.order.get(found)?).1)
-    }
-
-    fn entry(entries: &[(Name, Value)], index: u32) -> &(Name, Value) {
-        entries.get(index as usize).expect("the order holds indexes of entries")
+        Some(&entry_at(*self.order.get(found)?).1)
     }
 }
 

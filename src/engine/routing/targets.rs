@@ -1,6 +1,6 @@
 //! A list of targets, each with the number of bindings that lead to it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, slice};
 
 use foldhash::fast::RandomState;
 
@@ -76,6 +76,15 @@ impl<T: Target> Targets<T> {
             Self::Single(target) => {
                 reached.push(*target);
             }
+        }
+    }
+
+    /// The targets, each once.
+    pub(super) fn as_slice(&self) -> &[T] {
+        match self {
+            Self::Empty => &[],
+            Self::List(list) => &list.targets,
+            Self::Single(target) => slice::from_ref(target),
         }
     }
 
