@@ -10,15 +10,33 @@ FUZZ_VERSION="0.13.2"
 tool() {
     local name="$1" version="$2"
     local root="$TOOLS/$name-$version"
-    if [[ ! -x "$root/bin/cargo-$name" ]]; then
-        if command -v "cargo-$name" > /dev/null; then
-            return 0
-        fi
+    if [[ ! -x "$root/bin/cargo-$name" ]] && command -v "cargo-$name" > /dev/null; then
+        return 0
+    fi
+    program "$root" "cargo-$name" "$version"
+}
+
+# program FOLDER NAME VERSION: makes a program of crates.io available in this shell, in just this
+# version, installing it into the folder if it is not there.
+program() {
+    local root="$1" name="$2" version="$3"
+    if [[ ! -x "$root/bin/$name" ]]; then
         # The project's own flags and target folder must not leak into the build of a tool.
         env -u CARGO_TARGET_DIR -u RUSTFLAGS -u RUSTDOCFLAGS \
-            cargo install --locked --quiet --root "$root" "cargo-$name@$version"
+            cargo install --locked --quiet --root "$root" "$name@$version"
     fi
     PATH="$root/bin:$PATH"
+}
+
+# Whether valgrind is there, after installing it where a package manager is known and allows that.
+valgrind_is_there() {
+    if ! command -v valgrind > /dev/null && [[ "$(id -u)" -eq 0 ]] &&
+        command -v apt-get > /dev/null; then
+        within 300 apt-get -qq update > /dev/null &&
+            DEBIAN_FRONTEND=noninteractive within 300 \
+                apt-get -qq install --no-install-recommends valgrind > /dev/null
+    fi
+    command -v valgrind > /dev/null
 }
 
 # The name of an installed nightly toolchain, or nothing.
