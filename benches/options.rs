@@ -14,7 +14,7 @@ fn main() {
         (1, 1),
         [
             side("channel", hand_over::channel(1)),
-            side("leveret", hand_over::leveret(1)),
+            side("leveret", options::plain()),
             side("shared bodies of 16 KiB", options::shared_body()),
             side("persistent", options::persistent()),
             side("confirms", options::with_confirms()),

@@ -13,6 +13,12 @@ use super::{
 
 const LARGE_BYTES: usize = 16 << 10;
 
+/// Nothing of it all, for the others to be held against: the same work as
+/// [`hand_over`](super::hand_over) does, in the same code as theirs.
+pub(crate) fn plain() -> impl FnMut(u64) -> Duration {
+    each(message)
+}
+
 /// A large body that is given as shared bytes: the message takes part in it and copies nothing.
 pub(crate) fn shared_body() -> impl FnMut(u64) -> Duration {
     let body = Bytes::from(vec![7; LARGE_BYTES]);

@@ -18,7 +18,7 @@ use crate::{
 const ACKS_MAX: usize = 64;
 
 /// Or those of messages of so many accounted bytes together.
-const BYTES_MAX: u64 = 16 * 1_024;
+const BYTES_MAX: u64 = 1_024 * 1_024;
 
 /// The acks of one queue. Under a lock of its own, which lies apart from what publishers touch.
 #[derive(Debug)]

@@ -64,7 +64,10 @@ fn check_table(table: &Table, limits: &Limits) -> Result<Option<Name>> {
 #[inline]
 pub(crate) fn check_message(message: &Message, limits: &Limits, user: &str) -> Result<()> {
     check_limit("message_bytes", limits.message_bytes, message.body().len() as u64)?;
-    if message.is_plain() { Ok(()) } else { check_properties(message, limits, user) }
+    if message.has_table() {
+        return check_properties(message, limits, user);
+    }
+    check_delivery_mode(message)
 }
 
 fn check_properties(message: &Message, limits: &Limits, user: &str) -> Result<()> {
@@ -96,13 +99,18 @@ fn check_properties(message: &Message, limits: &Limits, user: &str) -> Result<()
             ));
         }
     }
-    if let Some(mode) = message.delivery_mode()
-        && !matches!(mode, 1 | 2)
-    {
-        let text = format!("invalid message: {{delivery_mode_unknown,{mode}}}");
-        return Err(invalid("delivery_mode", text));
+    check_delivery_mode(message)
+}
+
+#[inline]
+fn check_delivery_mode(message: &Message) -> Result<()> {
+    match message.delivery_mode() {
+        None | Some(1 | 2) => Ok(()),
+        Some(mode) => {
+            let text = format!("invalid message: {{delivery_mode_unknown,{mode}}}");
+            Err(invalid("delivery_mode", text))
+        }
     }
-    Ok(())
 }
 
 /// The routing keys of a message beyond its own: the strings in its CC and BCC headers. What else

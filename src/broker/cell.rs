@@ -168,7 +168,7 @@ impl QueueCell {
         self.with(|core, effects| core.give_back([(key, held)], settlement, effects));
     }
 
-    pub(crate) fn accept_through(self: &Arc<Self>, last: UnackedKey) -> usize {
+    pub(crate) fn accept_through(self: &Arc<Self>, last: UnackedKey) -> u32 {
         self.with(|core, effects| core.accept_through(last, effects))
     }
 

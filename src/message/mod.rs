@@ -128,11 +128,10 @@ impl Message {
         self.delivery_mode() == Some(DELIVERY_MODE_PERSISTENT)
     }
 
-    /// Whether it has no properties at all.
+    /// Whether it has properties beside the delivery mode and the priority.
     #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        let Envelope { delivery_mode, priority, properties, .. } = &*self.0;
-        delivery_mode.is_none() && priority.is_none() && properties.is_none()
+    pub(crate) fn has_table(&self) -> bool {
+        self.0.properties.is_some()
     }
 
     /// Sets [`reply_to`](Self::reply_to) in place.

@@ -296,15 +296,15 @@ impl<C: Recipient> Consumers<C> {
         None
     }
 
-    /// One of a consumer's deliveries is settled. Does nothing if the consumer is gone.
+    /// So many of a consumer's deliveries are settled. Does nothing if the consumer is gone.
     #[inline]
-    pub(crate) fn settled(&mut self, id: ConsumerId) {
+    pub(crate) fn settled(&mut self, id: ConsumerId, count: u32) {
         let Some(consumer) = self.slots.get_mut(id.slot) else { return };
         if consumer.serial != id.serial {
             return;
         }
         self.full -= usize::from(!consumer.has_room());
-        consumer.room += 1;
+        consumer.room += count;
         if consumer.standing == Standing::Full {
             self.join_round(id.slot);
         }

@@ -218,9 +218,25 @@ impl<C: Recipient> QueueCore<C> {
     }
 
     /// Accepts a hand-out and all earlier ones of the same consumer.
-    pub(crate) fn accept_through(&mut self, last: UnackedKey, effects: &mut Effects) -> usize {
-        let keys = self.unacked.through(last);
-        self.settle(&keys, Settlement::Accept, effects)
+    pub(crate) fn accept_through(&mut self, last: UnackedKey, effects: &mut Effects) -> u32 {
+        let Self { unacked, consumers, bytes, counts, .. } = self;
+        let mut accepted = 0;
+        let whose = unacked.remove_through(
+            last,
+            |of| consumers.newest(of),
+            |HandOut { stamp, held, .. }| {
+                accepted += 1;
+                *bytes -= stamp.bytes();
+                effects.stage(Staged::Settled(stamp.seq));
+                effects.freed.extend(held);
+            },
+        );
+        counts.acked += u64::from(accepted);
+        if let Some(Some(consumer)) = whose {
+            consumers.settled(consumer, accepted);
+        }
+        self.serve(effects);
+        accepted
     }
 
     /// Takes the oldest ready message; with it comes the key if it has to be settled.
@@ -483,7 +499,7 @@ impl<C: Recipient> QueueCore<C> {
             }
         }
         if let Some(consumer) = consumer {
-            self.consumers.settled(consumer);
+            self.consumers.settled(consumer, 1);
         }
         true
     }

@@ -117,9 +117,29 @@ impl Unacked {
         Some(handed)
     }
 
+    /// Ends a hand-out and all earlier ones of the same consumer, oldest first, and says whose they
+    /// were; `None` if it has ended before. If it was the newest, `newest_of` has to forget that.
+    pub(crate) fn remove_through<'n>(
+        &mut self,
+        last: UnackedKey,
+        newest_of: impl FnOnce(ConsumerId) -> Option<&'n mut Newest>,
+        mut ended: impl FnMut(HandOut),
+    ) -> Option<Option<ConsumerId>> {
+        let &HandOut { consumer, newer, .. } = self.get(last)?;
+        for key in self.through(last) {
+            ended(self.slots.remove(key.slot));
+        }
+        if let Some(newer) = self.slots.get_mut(newer) {
+            newer.older = NONE;
+        } else if let Some(newest) = consumer.and_then(newest_of) {
+            *newest = Newest::NOTHING;
+        }
+        Some(consumer)
+    }
+
     /// The keys of what a consumer was handed no later than `last`, in the order of hand-outs;
     /// none if `last` has ended.
-    pub(crate) fn through(&self, last: UnackedKey) -> Vec<UnackedKey> {
+    fn through(&self, last: UnackedKey) -> Vec<UnackedKey> {
         let mut keys = Vec::new();
         let mut next = self.get(last).map(|handed| (last.slot, handed));
         while let Some((slot, handed)) = next {

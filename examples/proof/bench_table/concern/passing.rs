@@ -179,7 +179,7 @@ pub(crate) fn options() -> Concern {
         figures: |scale| {
             let messages = scale.share(300_000);
             let sides = vec![
-                Side::each(messages, hand_over::leveret(1)),
+                Side::each(messages, options::plain()),
                 Side::each(messages, options::shared_body()),
                 Side::each(messages, options::persistent()),
                 Side::each(messages, options::with_confirms()),

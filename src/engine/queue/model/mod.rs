@@ -234,7 +234,7 @@ impl Life {
         hand_outs.retain(|hand_out| *hand_out <= last);
         self.release(&hand_outs);
         let accepted = self.core.accept_through(self.keys[last].0, &mut self.effects);
-        assert_eq!(accepted, hand_outs.len(), "how many were accepted");
+        assert_eq!(accepted as usize, hand_outs.len(), "how many were accepted");
         self.reference.settle(&hand_outs, Settlement::Accept, outcome);
         // What holders have is theirs to drop.
         let with_holders = hand_outs.iter().filter_map(|of| self.keys[*of].1.as_ref());
