@@ -7,7 +7,7 @@ use super::{
     bounds,
     call::{CallError, PendingReply},
     exchange_cell::Target,
-    memo::Way,
+    memo::{self, Way},
     plan::Plan,
     publish::{self, Found, Source},
     publish_error::{PublishError, PublishReason},
@@ -275,12 +275,13 @@ impl Exchange {
         mandatory: Mandatory,
     ) -> Result<Routed, PublishError> {
         publish::with_found(|found| {
+            let from = self.vhost.state().origin(&self.source, key);
             if message.headers().is_none()
-                && let Some(way) = found.way(self.vhost.state().origin(&self.source, key))
+                && let Some(way) = found.way(from)
             {
                 return self.publish_on(way, message, mandatory);
             }
-            let routed = self.route(key, &message, found);
+            let routed = self.find(from, &message, found);
             match routed.and_then(|()| found.check_reached(mandatory)) {
                 Ok(()) => {
                     let queues = self.enqueue(key, message, found)?;
@@ -329,15 +330,24 @@ impl Exchange {
         let vhost = self.vhost.state();
         let from = vhost.origin(&self.source, key);
         // Where others went like it, everything was in order, and nothing has changed since.
-        let is_known = message.headers().is_none() && found.recall(from);
-        if !is_known {
-            self.check_publish(key)?;
+        if message.headers().is_none() && found.recall(from) {
+            bounds::check_message(message, &vhost.context.limits, bounds::DEFAULT_USER)?;
+            return Ok(());
         }
+        self.find(from, message, found)
+    }
+
+    /// The same where nobody remembers it.
+    fn find(
+        &self,
+        from: memo::From<'_>,
+        message: &Message,
+        found: &mut Found,
+    ) -> Result<(), PublishReason> {
+        self.check_publish(from.key)?;
+        let vhost = self.vhost.state();
         bounds::check_message(message, &vhost.context.limits, bounds::DEFAULT_USER)?;
-        if !is_known {
-            vhost.find(&self.source, from, message, found)?;
-        }
-        Ok(())
+        Ok(vhost.find(&self.source, from, message, found)?)
     }
 
     /// Puts a message where it goes, if there is room everywhere, and says how many queues took it.

@@ -16,6 +16,7 @@ mod idle;
 pub(crate) mod model;
 mod ready;
 mod recipient;
+mod ring;
 #[cfg(test)]
 mod tests;
 mod unacked;

@@ -6,19 +6,18 @@
 //!
 //! Invariant: the ring ascends strictly, and no sequence number is in both parts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use super::entry::{Entry, Held};
+use super::{
+    entry::{Entry, Held},
+    ring::Ring,
+};
 use crate::engine::ids::Seq;
-
-/// Room for so many entries is kept when a ring has run empty; what a backlog needed beyond that
-/// is given back.
-const KEPT_ENTRIES: usize = 1_024;
 
 /// What is waiting, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Ready {
-    fresh: VecDeque<Entry>,
+    fresh: Ring<Entry>,
     returned: BTreeMap<Seq, Entry>,
 }
 
@@ -44,11 +43,7 @@ impl Ready {
         if !self.returned.is_empty() && self.returned_is_older() {
             return self.returned.pop_first().map(|(_, entry)| entry);
         }
-        let entry = self.fresh.pop_front();
-        if self.fresh.is_empty() && self.fresh.capacity() > KEPT_ENTRIES {
-            self.fresh.shrink_to(KEPT_ENTRIES);
-        }
-        entry
+        self.fresh.pop_front()
     }
 
     /// All messages, in no particular order.
@@ -68,7 +63,7 @@ impl Ready {
     /// Every entry, in no particular order.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.returned.values().chain(&self.fresh)
+        self.returned.values().chain(self.fresh.iter())
     }
 
     #[cfg(any(test, fuzzing))]
@@ -79,9 +74,10 @@ impl Ready {
         );
         for (seq, entry) in &self.returned {
             assert_eq!(*seq, entry.stamp.seq, "a returned entry is filed under its own number");
-            let twice = self.fresh.binary_search_by_key(seq, |entry| entry.stamp.seq).is_ok();
+            let twice = self.fresh.iter().any(|entry| entry.stamp.seq == *seq);
             assert!(!twice, "{seq:?} is in both parts");
         }
+        self.fresh.check_invariants();
     }
 
     #[cold]
