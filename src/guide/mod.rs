@@ -9,5 +9,8 @@ pub mod architecture {}
 #[doc = include_str!("semantics.md")]
 pub mod semantics {}
 
+#[doc = include_str!("performance.md")]
+pub mod performance {}
+
 #[doc = include_str!("decisions.md")]
 pub mod decisions {}
