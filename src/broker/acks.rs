@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// So many acks are told at the latest.
-const ACKS_MAX: usize = 64;
+const ACKS_MAX: usize = 128;
 
 /// Or those of messages of so many accounted bytes together.
 const BYTES_MAX: u64 = 1_024 * 1_024;

@@ -33,6 +33,10 @@ use crate::{
     time::Moment,
 };
 
+/// Whoever adds a message looks after acks once in so many times. A power of two, well below the
+/// acks that are told by whoever makes them.
+const ADDED_BETWEEN_ACKS: u32 = 32;
+
 /// Effect buffers that grew beyond this many items are given back.
 const KEPT_EFFECTS: usize = 1_024;
 
@@ -60,6 +64,8 @@ pub(crate) struct CellState {
     effects: Effects,
     /// Acks on their way to the core. Empty between calls.
     told: Vec<UnackedKey>,
+    /// How many messages have been added one by one.
+    added: u32,
     allowance: Allowance,
     /// The earliest deadline for which this queue has a timer.
     scheduled: Option<Deadline>,
@@ -88,6 +94,7 @@ impl QueueCell {
             core: QueueCore::new(&definition, now),
             effects: Effects::new(Staging::Off),
             told: Vec::new(),
+            added: 0,
             allowance: Allowance::default(),
             scheduled: None,
         };
@@ -110,7 +117,7 @@ impl QueueCell {
     pub(crate) fn enqueue(self: &Arc<Self>, held: Held) -> Result<(), Held> {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();
-        if state.core.depends_on_settlements() {
+        if state.is_turn_of_acks() || state.core.depends_on_settlements() {
             self.apply_acks(&mut state);
         }
         let result = self.act(&mut state, &mut after, |core, effects| core.enqueue(held, effects));
@@ -436,6 +443,15 @@ impl DerefMut for Locked<'_> {
 }
 
 impl CellState {
+    /// Whether whoever adds a message is to look after the acks as well. Where one thread publishes
+    /// and another acks, what the queue notes of hand-outs stays with the publisher that way,
+    /// instead of travelling between their processors.
+    #[inline]
+    fn is_turn_of_acks(&mut self) -> bool {
+        self.added = self.added.wrapping_add(1);
+        self.added.is_multiple_of(ADDED_BETWEEN_ACKS)
+    }
+
     /// Gives back what the queue holds of the broker's.
     fn leave(&mut self, context: &Context) {
         self.allowance.release(&context.budget);
