@@ -80,8 +80,8 @@
 //!
 //! - [`guide::semantics`]: every rule where this crate follows `RabbitMQ` or differs, the promises
 //!   it makes, and which test shows them.
-//! - [`guide::performance`]: what a message costs, what makes it dearer, and how to choose prefetch,
-//!   batches and the allocator.
+//! - [`guide::performance`]: what a message costs, what makes it dearer, and how to choose
+//!   prefetch, batches and the allocator.
 //! - [`guide::architecture`]: the layers, the path of a message, the order of locks, every file.
 //! - [`guide::decisions`]: what was chosen, and instead of what.
 //! - `examples/` in the repository: whole programs.

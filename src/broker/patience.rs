@@ -111,6 +111,7 @@ impl Mood {
 }
 
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::disallowed_methods, reason = "each test has a thread of its own, with its mood")]
 mod tests {
     use super::*;
 

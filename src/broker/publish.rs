@@ -229,14 +229,16 @@ impl Found {
 
     /// Puts messages into the queues that were found, in order and with one lock for each queue,
     /// and says how many copies were taken.
-    pub(crate) fn enqueue_all(&mut self, messages: impl ExactSizeIterator<Item = Held>) -> u32 {
+    pub(crate) fn enqueue_all(&self, messages: impl ExactSizeIterator<Item = Held>) -> u32 {
         debug_assert_eq!(self.unseen(), 0, "they have been looked up");
         match self.seen() {
             [] if self.replies.is_empty() => 0,
             [cell] if self.replies.is_empty() => cell.enqueue_all(messages),
             queues => {
                 let messages: Vec<_> = messages.collect();
-                messages.iter().for_each(|held| self.replies.deliver(held));
+                for held in &messages {
+                    self.replies.deliver(held);
+                }
                 queues.iter().map(|cell| cell.enqueue_all(messages.iter().cloned())).sum()
             }
         }

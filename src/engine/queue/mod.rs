@@ -221,19 +221,20 @@ impl<C: Recipient> QueueCore<C> {
     /// Accepts a hand-out and all earlier ones of the same consumer.
     pub(crate) fn accept_through(&mut self, last: UnackedKey, effects: &mut Effects) -> u32 {
         let Self { unacked, consumers, bytes, counts, .. } = self;
-        let mut accepted = 0;
-        let whose = unacked.remove_through(
+        let (mut accepted, mut whose) = (0, None);
+        unacked.remove_through(
             last,
             |of| consumers.newest(of),
-            |HandOut { stamp, held, .. }| {
+            |HandOut { stamp, held, consumer, .. }| {
                 accepted += 1;
+                whose = consumer;
                 *bytes -= stamp.bytes();
                 effects.stage(Staged::Settled(stamp.seq));
                 effects.freed.extend(held);
             },
         );
         counts.acked += u64::from(accepted);
-        if let Some(Some(consumer)) = whose {
+        if let Some(consumer) = whose {
             consumers.settled(consumer, accepted);
         }
         self.serve(effects);

@@ -85,7 +85,10 @@ impl<T> Ring<T> {
 
     #[cold]
     fn push_piece(&mut self, item: T) {
-        let mut piece = self.spare.take().unwrap_or_default();
+        // The first grows with its items, since most lines are short; whoever needs a second one
+        // needs all of it.
+        let room = if self.pieces.is_empty() { 0 } else { PIECE };
+        let mut piece = self.spare.take().unwrap_or_else(|| VecDeque::with_capacity(room));
         piece.push_back(item);
         self.pieces.push_back(piece);
     }

@@ -117,15 +117,15 @@ impl Unacked {
         Some(handed)
     }
 
-    /// Ends a hand-out and all earlier ones of the same consumer, oldest first, and says whose they
-    /// were; `None` if it has ended before. If it was the newest, `newest_of` has to forget that.
+    /// Ends a hand-out and all earlier ones of the same consumer, oldest first, unless it has ended
+    /// before. If it was the newest, `newest_of` has to forget that.
     pub(crate) fn remove_through<'n>(
         &mut self,
         last: UnackedKey,
         newest_of: impl FnOnce(ConsumerId) -> Option<&'n mut Newest>,
         mut ended: impl FnMut(HandOut),
-    ) -> Option<Option<ConsumerId>> {
-        let &HandOut { consumer, newer, .. } = self.get(last)?;
+    ) {
+        let Some(&HandOut { consumer, newer, .. }) = self.get(last) else { return };
         for key in self.through(last) {
             ended(self.slots.remove(key.slot));
         }
@@ -134,7 +134,6 @@ impl Unacked {
         } else if let Some(newest) = consumer.and_then(newest_of) {
             *newest = Newest::NOTHING;
         }
-        Some(consumer)
     }
 
     /// The keys of what a consumer was handed no later than `last`, in the order of hand-outs;
