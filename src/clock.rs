@@ -138,6 +138,23 @@ impl Clock {
     }
 }
 
+/// How much time a wait leaves beside what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leisure {
+    /// Each microsecond counts.
+    Nothing,
+    /// Some microseconds make no difference.
+    Moment,
+    /// Nor do some turns of other threads, which on a busy machine take milliseconds each.
+    Plenty,
+}
+
+/// Of a wait longer than this some microseconds are little.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// Of a wait longer than this some turns of other threads are.
+const PLENTY: Duration = Duration::from_secs(1);
+
 /// The end of a blocking wait, in the host's time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HostDeadline(Option<Instant>);
@@ -152,11 +169,15 @@ impl HostDeadline {
     /// Never.
     pub(crate) const NEVER: Self = Self(None);
 
-    /// Whether it is so far away that some microseconds make no difference.
+    /// How much time there is to spend awake.
     #[expect(clippy::disallowed_methods, reason = "blocking waits are in the host's time")]
-    pub(crate) fn is_far(self) -> bool {
-        const FAR: Duration = Duration::from_millis(1);
-        self.0.is_none_or(|at| at.saturating_duration_since(Instant::now()) > FAR)
+    pub(crate) fn leisure(self) -> Leisure {
+        let Some(at) = self.0 else { return Leisure::Plenty };
+        match at.saturating_duration_since(Instant::now()) {
+            left if left > PLENTY => Leisure::Plenty,
+            left if left > MOMENT => Leisure::Moment,
+            _ => Leisure::Nothing,
+        }
     }
 
     /// How much of the wait is left; `None` once it is over.

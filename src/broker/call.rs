@@ -174,9 +174,7 @@ impl PendingReply {
     /// `Timeout`, `Closed`.
     pub fn wait(self, within: Duration) -> Result<Message, CallError> {
         let until = HostDeadline::within(within);
-        if until.is_far() {
-            patience::watch(|| self.call.is_over.load(Ordering::Relaxed));
-        }
+        patience::watch(until.leisure(), || self.call.is_over.load(Ordering::Relaxed));
         let mut state = self.call.state.lock();
         loop {
             if let Some(outcome) = state.outcome.take() {

@@ -11,6 +11,8 @@
 #[cfg(not(loom))]
 use std::{cell::Cell, hint, thread};
 
+use crate::clock::Leisure;
+
 /// How often a thread looks: on processors of today this takes five to ten microseconds.
 #[cfg(not(loom))]
 const LOOKS_MAX: u32 = 200;
@@ -55,11 +57,15 @@ enum Came {
 /// Looks whether something has come, for a while, and says whether it has. Sleeping is the
 /// caller's business.
 #[cfg(not(loom))]
-pub(crate) fn watch(has_come: impl Fn() -> bool) -> bool {
+pub(crate) fn watch(leisure: Leisure, has_come: impl Fn() -> bool) -> bool {
+    if leisure == Leisure::Nothing {
+        return false;
+    }
     let mood = MOOD.get();
+    let give_way = || if leisure == Leisure::Plenty { make_way(&has_come) } else { None };
     let came = match mood {
-        Mood::Hopeful { .. } => look(&has_come).or_else(|| make_way(&has_come)),
-        Mood::Resigned { waits } if waits < WAITS_MAX => make_way(&has_come),
+        Mood::Hopeful { .. } => look(&has_come).or_else(give_way),
+        Mood::Resigned { waits } if waits < WAITS_MAX => give_way(),
         Mood::Resigned { .. } => None,
     };
     MOOD.set(mood.after(came));
@@ -68,7 +74,7 @@ pub(crate) fn watch(has_come: impl Fn() -> bool) -> bool {
 
 /// In models a thread that looks again and again is a run without an end.
 #[cfg(loom)]
-pub(crate) fn watch(_: impl Fn() -> bool) -> bool {
+pub(crate) fn watch(_: Leisure, _: impl Fn() -> bool) -> bool {
     false
 }
 
@@ -117,9 +123,13 @@ mod tests {
 
     /// How often a thread looks in so many waits, if nothing ever comes.
     fn looks_in_vain(waits: u32) -> u32 {
+        looks_with(Leisure::Plenty, waits)
+    }
+
+    fn looks_with(leisure: Leisure, waits: u32) -> u32 {
         let looks = Cell::new(0);
         for _ in 0..waits {
-            assert!(!watch(|| {
+            assert!(!watch(leisure, || {
                 looks.set(looks.get() + 1);
                 false
             }));
@@ -139,6 +149,18 @@ mod tests {
         .unwrap();
     }
 
+    /// A turn of others may take longer than the whole wait.
+    #[test]
+    fn who_has_little_time_makes_no_way() {
+        thread::spawn(|| {
+            assert_eq!(looks_with(Leisure::Nothing, 10), 0);
+            assert_eq!(looks_with(Leisure::Moment, VAIN_MAX), VAIN_MAX * LOOKS_MAX);
+            assert_eq!(looks_with(Leisure::Moment, WAITS_MAX), 0);
+        })
+        .join()
+        .unwrap();
+    }
+
     #[test]
     fn what_comes_from_elsewhere_makes_hopeful_again() {
         let resigned = Mood::Resigned { waits: 3 };
@@ -151,7 +173,10 @@ mod tests {
         thread::spawn(|| {
             looks_in_vain(VAIN_MAX + 1);
             let turns = Cell::new(0);
-            assert!(watch(|| turns.replace(turns.get() + 1) == 1), "in the second turn");
+            assert!(
+                watch(Leisure::Plenty, || turns.replace(turns.get() + 1) == 1),
+                "in the second turn"
+            );
             assert_eq!(looks_in_vain(1), LOOKS_MAX + TURNS);
         })
         .join()

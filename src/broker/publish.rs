@@ -62,6 +62,12 @@ impl Source {
         }
     }
 
+    /// What a message without headers is routed by here, as of a stamp.
+    #[inline]
+    pub(crate) fn origin<'k>(&self, at: Stamped, key: &'k str) -> memo::From<'k> {
+        memo::From { at, exchange: self.slot(), key }
+    }
+
     /// What a publish with this key puts on the message.
     pub(crate) fn label(&self, key: &str) -> Label {
         Label::new(self.name(), Name::from(key))
@@ -163,8 +169,9 @@ impl Found {
     /// Remembers, for others like it, where the message goes that has this label.
     pub(crate) fn remember(&mut self, vhost: &VhostState, source: &Source, label: Label) {
         self.look_up(vhost);
+        // The end of a queue renews the stamp, so a way to one is given up when its host ends.
         if let Some(at) = self.routed_at
-            && self.queues.len() <= memo::QUEUES_MAX
+            && (1..=memo::QUEUES_MAX).contains(&self.queues.len())
         {
             let place = self.memo.keep((at, source.slot()), label, &mut self.queues);
             self.forget();
@@ -292,7 +299,7 @@ impl VhostState {
     /// What a message is routed by that has no headers, with the present state of the topology.
     #[inline]
     pub(crate) fn origin<'k>(&self, source: &Source, key: &'k str) -> memo::From<'k> {
-        memo::From { at: self.stamp.read(), exchange: source.slot(), key }
+        source.origin(self.stamp.read(), key)
     }
 
     /// Finds where a message goes.
@@ -303,7 +310,18 @@ impl VhostState {
         message: &Message,
         found: &mut Found,
     ) -> Result<(), Error> {
-        let from = self.origin(source, key);
+        self.route_from(source, self.origin(source, key), message, found)
+    }
+
+    /// The same as of a stamp that was read before anything was checked: only so may the way be
+    /// remembered for others, who do not check again.
+    pub(crate) fn route_from(
+        &self,
+        source: &Source,
+        from: memo::From<'_>,
+        message: &Message,
+        found: &mut Found,
+    ) -> Result<(), Error> {
         if message.headers().is_none() && found.recall(from) {
             return Ok(());
         }
@@ -452,4 +470,28 @@ pub(crate) fn with_found<R>(act: impl FnOnce(&mut Found) -> R) -> R {
     // A thread that is ending keeps nothing.
     let _ = KEPT.try_with(|kept| kept.set(Some(found)));
     result
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Broker;
+
+    /// Somebody on this thread checked before the broker closed, and routes afterwards.
+    #[test]
+    fn a_way_found_in_the_end_is_not_gone_without_asking() {
+        let broker = Broker::new();
+        let exchange = broker.default_exchange();
+        let (vhost, source) = (exchange.vhost().state(), Source::Default);
+        broker.close(Duration::ZERO);
+        with_found(|found| {
+            vhost.route(&source, "nobody", &Message::new(""), found).expect("it is not asked");
+            let label = found.label(&source, "nobody");
+            found.remember(vhost, &source, label);
+        });
+        let refused = exchange.publish("nobody", Message::new("")).expect_err("it is closed");
+        assert!(matches!(refused.reason(), PublishReason::Closed));
+    }
 }

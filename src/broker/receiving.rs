@@ -17,7 +17,7 @@ use super::{
     patience,
 };
 use crate::{
-    clock::HostDeadline,
+    clock::{HostDeadline, Leisure},
     engine::queue::{ConsumerId, Effects, QueueCore, Settlement},
     sync::MutexGuard,
 };
@@ -48,10 +48,10 @@ impl ConsumerCore {
     pub(crate) fn receive(&self, until: HostDeadline) -> Result<Parcel, RecvTimeoutError> {
         loop {
             let arrivals = self.mailbox.arrivals();
-            let may_watch = until.is_far();
-            let is_idle = may_watch && self.mailbox.taken().is_idle(arrivals);
+            let leisure = until.leisure();
+            let is_idle = self.mailbox.taken().is_idle(arrivals);
             // Without a look at the queue, which others may be at work on.
-            if is_idle && self.watch(arrivals) {
+            if is_idle && self.watch(leisure, arrivals) {
                 continue;
             }
             match self.try_receive() {
@@ -59,7 +59,7 @@ impl ConsumerCore {
                 Err(TryRecvError::Ended(reason)) => return Err(RecvTimeoutError::Ended(reason)),
                 Err(TryRecvError::Empty) => {}
             }
-            if may_watch && !is_idle && self.watch(arrivals) {
+            if !is_idle && self.watch(leisure, arrivals) {
                 continue;
             }
             let mut after = Aftermath::default();
@@ -72,8 +72,8 @@ impl ConsumerCore {
     }
 
     /// Waits awake for a while, and says whether anything has arrived.
-    fn watch(&self, arrivals: u64) -> bool {
-        patience::watch(|| self.mailbox.arrivals() != arrivals)
+    fn watch(&self, leisure: Leisure, arrivals: u64) -> bool {
+        patience::watch(leisure, || self.mailbox.arrivals() != arrivals)
     }
 
     /// Waits for a first message and takes what is there then, up to `max`. Each is put away under

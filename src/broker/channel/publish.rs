@@ -130,13 +130,16 @@ impl Channel {
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
         let vhost = self.vhost();
+        let at = vhost.stamp.read();
         let source = match self.check_publish(of, &mut message) {
             Ok(source) => source,
             Err(error) => return Err((error, message)),
         };
         let limits = &vhost.context.limits;
-        let checked = bounds::check_message(&message, limits, &self.connection.user)
-            .and_then(|()| vhost.route(&source, of.routing_key, &message, found));
+        let checked =
+            bounds::check_message(&message, limits, &self.connection.user).and_then(|()| {
+                vhost.route_from(&source, source.origin(at, of.routing_key), &message, found)
+            });
         if let Err(error) = checked {
             return Err((error, message));
         }
