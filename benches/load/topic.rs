@@ -15,7 +15,11 @@ use std::{hint::black_box, time::Duration};
 use leveret::{Broker, Exchange, Limits, Message};
 use mqtt_topic_engine::{CacheStrategy, QoS, TopicPath, TopicPatternPath, TopicRouter};
 
-use super::{linear::LinearTopics, stopwatch::worked};
+use super::{
+    linear::LinearTopics,
+    stopwatch::worked,
+    way::{KEY, consumer, finish, message},
+};
 
 /// All patterns lead to one exchange, and that leads nowhere.
 pub(crate) fn leveret(
@@ -48,6 +52,42 @@ pub(crate) fn refused(
         let refused = exchange.publish(key, Message::new(""));
         drop(black_box(refused.expect_err("there is no room")));
     })
+}
+
+/// One key again and again, which the thread remembers: published by a topic exchange with these
+/// patterns and one more, received and acked.
+pub(crate) fn hot(patterns: &[String]) -> impl FnMut(u64) -> Duration + use<> {
+    let broker = Broker::new();
+    let exchange = broker.declare_exchange("events").topic().declare().expect("a new name");
+    let nowhere = broker.declare_exchange("nowhere").fanout().declare().expect("a new name");
+    for pattern in patterns {
+        exchange.bind(&nowhere, pattern).expect("both are there");
+    }
+    let queue = broker.declare_queue("billing").declare().expect("a new name");
+    exchange.bind(&queue, KEY).expect("both are there");
+    let consumer = consumer(&queue);
+    move |messages| {
+        worked(|| {
+            for _ in 0..messages {
+                exchange.publish(KEY, message()).expect("there is room");
+                finish(consumer.try_recv().expect("one was published"));
+            }
+        })
+    }
+}
+
+/// The same message straight to its queue, which nothing has to be found for.
+pub(crate) fn unrouted() -> impl FnMut(u64) -> Duration {
+    let queue = Broker::new().declare_queue("billing").declare().expect("a new name");
+    let consumer = consumer(&queue);
+    move |messages| {
+        worked(|| {
+            for _ in 0..messages {
+                queue.send(message()).expect("there is room");
+                finish(consumer.try_recv().expect("one was sent"));
+            }
+        })
+    }
 }
 
 /// A publish through a direct exchange that has one binding, for another key.

@@ -10,7 +10,8 @@
 //!   target.
 //! - **P7, many `#`**: 20 patterns like `#.a.#.b.#.a.#` with targets of their own, keys of 24
 //!   words; a whole publish.
-//! - Hot keys have no row, because leveret remembers none.
+//! - **P7, hot key**: a key that the thread remembers, among 1 000 patterns. What a message costs
+//!   beyond one that is sent straight to its queue.
 //! - **P8**: every message matches one of 1 000 headers bindings; a whole publish, beside the
 //!   evaluation alone.
 
@@ -52,6 +53,7 @@ pub(crate) fn topics() -> Vec<Concern> {
             interleave(scale, selective_sides(100_000, scale, 100))
         }),
         dense(),
+        hot(),
         hashes(),
     ]
 }
@@ -127,6 +129,25 @@ fn dense() -> Concern {
             })
             .beside("the same with selective patterns")
             .at_most(2.0),
+        ],
+    }
+}
+
+fn hot() -> Concern {
+    Concern {
+        id: "P7",
+        figures: |scale| {
+            let messages = scale.share(100_000);
+            let sides = vec![
+                Side::each(messages, topic::hot(&pattern::selective(1_000))),
+                Side::each(messages, topic::unrouted()),
+            ];
+            interleave(scale, sides)
+        },
+        rows: vec![
+            Row::new("topic, 1 000 patterns, a hot key", Nanos, |side| side[0] - side[1])
+                .beside("straight to the queue")
+                .at_most(40.0),
         ],
     }
 }
