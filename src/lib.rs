@@ -104,13 +104,13 @@ mod time;
 pub use broker::{
     Ack, Acker, Binding, BindingKey, Broker, BrokerBuilder, CallError, Channel, ChannelId,
     CloseReport, CommitError, Confirm, ConfirmError, ConfirmReport, ConnectOptions, Connection,
-    Consume, Consumer, ConsumerBuilder, Delivered, Delivery, DeliveryTag, Destination, Durability,
-    EndReason, Event, Exchange, ExchangeBind, ExchangeBuilder, ExchangeDeclare, ExchangeDelete,
-    Flow, Get, IntoIter, Iter, Limits, Nack, NackReason, Outcome, Overflow, PendingReply, Publish,
-    PublishError, PublishReason, Publisher, PublisherBuilder, Qos, Queue, QueueBind, QueueBuilder,
-    QueueDeclare, QueueDeclared, QueueDelete, QueueStats, Receipt, Recover, RecvError,
-    RecvTimeoutError, Reject, Returned, Routed, SettleError, Subscription, Transaction,
-    TryRecvError, VirtualHost, Workers, WorkersReport,
+    Consume, Consumer, ConsumerBuilder, DelayedRetry, Delivered, Delivery, DeliveryTag,
+    Destination, Durability, EndReason, Event, Exchange, ExchangeBind, ExchangeBuilder,
+    ExchangeDeclare, ExchangeDelete, Flow, Get, IntoIter, Iter, Limits, Nack, NackReason, Outcome,
+    Overflow, PendingReply, Publish, PublishError, PublishReason, Publisher, PublisherBuilder, Qos,
+    Queue, QueueBind, QueueBuilder, QueueDeclare, QueueDeclared, QueueDelete, QueueStats, Receipt,
+    Recover, RecvError, RecvTimeoutError, Reject, Returned, Routed, SettleError, Subscription,
+    Transaction, TryRecvError, VirtualHost, Workers, WorkersReport,
 };
 pub use clock::ManualClock;
 pub use engine::routing::ExchangeKind;

@@ -7,13 +7,18 @@ use super::{
     context::Context,
     lease::Lease,
     limits::Limits,
+    milliseconds::milliseconds,
     timers::Driver,
     vhost::VirtualHost,
 };
 use crate::{
     Result,
     clock::{Clock, ManualClock},
+    engine::definition::QueueDefaults,
 };
+
+/// The longest time that anything can be given: ten years.
+const TIMEOUT_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// An embedded broker.
 ///
@@ -174,18 +179,43 @@ impl Deref for Broker {
 #[must_use = "nothing happens before open()"]
 pub struct BrokerBuilder {
     limits: Limits,
+    queue_defaults: QueueDefaults,
     clock: Option<ManualClock>,
     driver: Driver,
 }
 
 impl BrokerBuilder {
     fn new() -> Self {
-        Self { limits: Limits::default(), clock: None, driver: Driver::Thread }
+        Self {
+            limits: Limits::default(),
+            queue_defaults: QueueDefaults::default(),
+            clock: None,
+            driver: Driver::Thread,
+        }
     }
 
     /// Replaces the bounds.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How often a message may go back to a queue that sets no `x-delivery-limit` itself, see
+    /// [`QueueBuilder::delivery_limit`](crate::QueueBuilder::delivery_limit): 0 and up; without
+    /// limit by default. Declarations do not compare it.
+    pub fn delivery_limit(mut self, returns: u64) -> Self {
+        self.queue_defaults.delivery_limit = Some(returns);
+        self
+    }
+
+    /// How long a consumer may keep a delivery unsettled if neither it nor its queue sets an
+    /// `x-consumer-timeout`, see
+    /// [`QueueBuilder::consumer_timeout`](crate::QueueBuilder::consumer_timeout): whole
+    /// milliseconds, rounded up; less than 1 ms counts as that, and more than ten years as those.
+    /// For ever by default. Declarations do not compare it.
+    pub fn consumer_timeout(mut self, limit: Duration) -> Self {
+        let ms = u64::try_from(milliseconds(limit)).unwrap_or_default().max(1);
+        self.queue_defaults.consumer_timeout = Some(Duration::from_millis(ms).min(TIMEOUT_MAX));
         self
     }
 
@@ -214,8 +244,35 @@ impl BrokerBuilder {
 
     fn build(self) -> Broker {
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
-        let broker = BrokerState::new(Context::new(self.limits, clock, self.driver));
+        let context = Context::new(self.limits, self.queue_defaults, clock, self.driver);
+        let broker = BrokerState::new(context);
         let default = Arc::clone(&broker.default);
         Broker { default: VirtualHost::new(default, Lease::new(broker)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_get_no_defaults_unless_told() {
+        let defaults = Broker::new().state().context.queue_defaults;
+        assert_eq!((defaults.delivery_limit, defaults.consumer_timeout), (None, None));
+        let broker = Broker::builder().delivery_limit(u64::MAX).build();
+        assert_eq!(broker.state().context.queue_defaults.delivery_limit, Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_default_timeout_keeps_to_its_range() {
+        for (given, kept) in [
+            (Duration::ZERO, Duration::from_millis(1)),
+            (Duration::from_micros(1_500), Duration::from_millis(2)),
+            (Duration::from_secs(30), Duration::from_secs(30)),
+            (Duration::MAX, TIMEOUT_MAX),
+        ] {
+            let broker = Broker::builder().consumer_timeout(given).build();
+            assert_eq!(broker.state().context.queue_defaults.consumer_timeout, Some(kept));
+        }
     }
 }

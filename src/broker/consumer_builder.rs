@@ -1,6 +1,6 @@
 //! Describes a consumer of the handle tier.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     bounds,
@@ -8,6 +8,7 @@ use super::{
     delivery::{Delivery, Outcome},
     mailbox::{Lag, Receipt, Tray},
     membership::Succession,
+    milliseconds::milliseconds,
     outlet::Outlet,
     queue::Queue,
     refusal,
@@ -112,6 +113,14 @@ impl ConsumerBuilder {
     /// (`x-priority`).
     pub fn priority(self, level: i32) -> Self {
         self.argument("x-priority", level)
+    }
+
+    /// How long the consumer may keep a delivery unsettled (`x-consumer-timeout`): whole
+    /// milliseconds, rounded up, of 1 ms to ten years; anything else is an error at `start`. By
+    /// default what the queue says, see
+    /// [`QueueBuilder::consumer_timeout`](crate::QueueBuilder::consumer_timeout).
+    pub fn consumer_timeout(self, limit: Duration) -> Self {
+        self.argument("x-consumer-timeout", milliseconds(limit))
     }
 
     /// No other consumer may be on the queue.
@@ -235,5 +244,27 @@ impl ConsumerBuilder {
             text,
         };
         Error::plain(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Broker;
+
+    #[test]
+    fn a_timeout_is_rounded_up_and_has_a_range() -> Result<()> {
+        let queue = Broker::new().declare_queue("q").declare()?;
+        let short = queue.consume().consumer_timeout(Duration::from_micros(500));
+        assert_eq!(short.arguments, Table::from([("x-consumer-timeout", 1_i64)]));
+        assert!(short.start().is_ok());
+        for refused in [Duration::ZERO, Duration::MAX] {
+            let error = queue.consume().consumer_timeout(refused).start().unwrap_err();
+            let ErrorKind::InvalidArgument { argument, .. } = error.kind() else {
+                panic!("{error}")
+            };
+            assert_eq!(argument, "x-consumer-timeout");
+        }
+        Ok(())
     }
 }

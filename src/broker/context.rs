@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    engine::definition::QueueDefaults,
     sync::atomic::{AtomicU8, Ordering},
 };
 
@@ -29,6 +30,9 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) limits: Limits,
+    /// What holds for queues whose own arguments say nothing of it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "queues do not ask for them yet"))]
+    pub(crate) queue_defaults: QueueDefaults,
     pub(crate) clock: Arc<Clock>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) budget: Budget,
@@ -46,7 +50,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(limits: Limits, clock: Clock, driver: Driver) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        queue_defaults: QueueDefaults,
+        clock: Clock,
+        driver: Driver,
+    ) -> Self {
         let timers = Arc::new(Timers::new(driver));
         clock.drive(&timers);
         Self {
@@ -55,6 +64,7 @@ impl Context {
             progress: Progress::new(),
             backlog: Backlog::new(),
             limits,
+            queue_defaults,
             clock: Arc::new(clock),
             timers,
             phase: AtomicU8::new(Phase::Open as u8),

@@ -21,6 +21,7 @@ mod connection_state;
 mod consumer;
 mod consumer_builder;
 mod context;
+mod delayed_retry;
 mod delivery;
 mod directory;
 mod event;
@@ -33,6 +34,7 @@ mod mailbox;
 mod membership;
 mod memo;
 mod method;
+mod milliseconds;
 #[cfg(all(test, loom))]
 mod models;
 mod outbox;
@@ -71,6 +73,7 @@ pub use self::{
     connection::{ConnectOptions, Connection},
     consumer::{Consumer, EndReason, IntoIter, Iter, RecvError, RecvTimeoutError, TryRecvError},
     consumer_builder::ConsumerBuilder,
+    delayed_retry::DelayedRetry,
     delivery::{Acker, Delivery, Outcome},
     event::{ChannelId, Delivered, DeliveryTag, Event, Returned},
     exchange::{Exchange, Routed},

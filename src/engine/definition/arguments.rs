@@ -1,9 +1,9 @@
 //! The arguments of a queue, checked and given their types.
 //!
 //! What is checked in which order follows `RabbitMQ` 3.10, since of several mistakes only the
-//! first is reported. Arguments which mean nothing here (`x-queue-mode`, `x-queue-version`, where
-//! to place replicas, what to keep in memory) are checked and not kept, except in the table of
-//! all arguments, by which redeclarations are compared.
+//! first is reported; what that does not know comes last. Arguments which mean nothing here
+//! (`x-queue-mode`, `x-queue-version`, where to place replicas, what to keep in memory) are checked
+//! and not kept, except in the table of all arguments, by which redeclarations are compared.
 
 use crate::{Name, Table, Value};
 
@@ -14,10 +14,11 @@ use super::{
         Reader, boolean, exchange_name, expiry_ms, integer, name, non_negative, positive,
         positive_expiry_ms, string,
     },
+    retry::RetryPolicy,
 };
 
 /// What the arguments of a queue ask for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct QueueArguments {
     pub(crate) queue_type: QueueType,
     /// How long the queue lives without being used. Invariant: 1 ms to ten years.
@@ -39,6 +40,15 @@ pub(crate) struct QueueArguments {
     pub(crate) single_active_consumer: bool,
     /// How often a message may return before it dies.
     pub(crate) delivery_limit: Option<u64>,
+    /// Whether messages expire on time wherever they are, and not only at the head.
+    pub(crate) exact_expiry: bool,
+    /// How long a consumer may keep a delivery unsettled, unless it says otherwise itself.
+    /// Invariant: 1 ms to ten years.
+    pub(crate) consumer_timeout_ms: Option<u64>,
+    /// Which messages wait before they are tried again, and how long.
+    pub(crate) retry: Option<RetryPolicy>,
+    /// Whether the queue measures how long messages are in it.
+    pub(crate) measures_latency: bool,
 }
 
 /// What becomes of a message for which a queue has no room.
@@ -94,6 +104,10 @@ impl QueueArguments {
         reader.read("x-quorum-initial-group-size", positive)?;
         reader.read("x-queue-leader-locator", check_leader_locator)?;
         let delivery_limit = reader.read("x-delivery-limit", |value| Ok(delivery_limit(value)))?;
+        let exact_expiry = reader.read("x-exact-expiry", boolean)?;
+        let consumer_timeout_ms = reader.read("x-consumer-timeout", positive_expiry_ms)?;
+        let retry = RetryPolicy::read(&reader)?;
+        let measures_latency = reader.read("x-measure-latency", boolean)?;
         queue_type.refuse_foreign_arguments(arguments)?;
         Ok(Self {
             queue_type,
@@ -108,6 +122,10 @@ impl QueueArguments {
             overflow: overflow.unwrap_or_default(),
             single_active_consumer: single_active_consumer.unwrap_or_default(),
             delivery_limit: delivery_limit.flatten(),
+            exact_expiry: exact_expiry.unwrap_or_default(),
+            consumer_timeout_ms,
+            retry,
+            measures_latency: measures_latency.unwrap_or_default(),
         })
     }
 }
@@ -221,7 +239,7 @@ mod tests {
             priority_max: Some(255),
             overflow: Overflow::RejectPublishDlx,
             single_active_consumer: true,
-            delivery_limit: None,
+            ..QueueArguments::default()
         };
         assert_eq!(parsed, expected);
     }
@@ -243,12 +261,40 @@ mod tests {
     }
 
     #[test]
+    fn every_type_of_queue_knows_what_rabbitmq_does_not() {
+        for queue_type in ["classic", "quorum"] {
+            let parsed = parse::<Value, 4>([
+                ("x-queue-type", queue_type.into()),
+                ("x-exact-expiry", true.into()),
+                ("x-consumer-timeout", 1_u8.into()),
+                ("x-measure-latency", true.into()),
+            ]);
+            let expected = QueueArguments {
+                queue_type: parsed.queue_type,
+                exact_expiry: true,
+                consumer_timeout_ms: Some(1),
+                measures_latency: true,
+                ..QueueArguments::default()
+            };
+            assert_eq!(parsed, expected);
+        }
+        let parsed = parse([("x-exact-expiry", false), ("x-measure-latency", false)]);
+        assert_eq!(parsed, QueueArguments::default());
+        check_refused([("x-exact-expiry", 1)], ": {unacceptable_type,signedint}");
+        check_refused([("x-measure-latency", "true")], ": {unacceptable_type,longstr}");
+        check_refused([("x-consumer-timeout", 0)], ": {value_zero,0}");
+    }
+
+    #[test]
     fn times_are_bounded_by_ten_years() {
         let longest = 315_360_000_000_i64;
         assert_eq!(parse([("x-message-ttl", longest)]).message_ttl_ms, Some(315_360_000_000));
         assert_eq!(parse([("x-expires", longest)]).expires_ms, Some(315_360_000_000));
+        let timeout = parse([("x-consumer-timeout", longest)]).consumer_timeout_ms;
+        assert_eq!(timeout, Some(315_360_000_000));
         check_refused([("x-message-ttl", longest + 1)], ": {value_too_large,315360000001}");
         check_refused([("x-expires", longest + 1)], ": {value_too_large,315360000001}");
+        check_refused([("x-consumer-timeout", longest + 1)], ": {value_too_large,315360000001}");
     }
 
     #[test]
@@ -267,9 +313,14 @@ mod tests {
             (Value::Decimal { scale: 0, value: 5 }, "decimal"),
             (Value::Void, "void"),
         ];
-        for argument in
-            ["x-expires", "x-message-ttl", "x-max-length", "x-max-length-bytes", "x-max-priority"]
-        {
+        for argument in [
+            "x-expires",
+            "x-message-ttl",
+            "x-max-length",
+            "x-max-length-bytes",
+            "x-max-priority",
+            "x-consumer-timeout",
+        ] {
             for (value, type_name) in &others {
                 let text = format!(": \"expected integer, got {type_name}\"");
                 check_refused([(argument, value.clone())], &text);

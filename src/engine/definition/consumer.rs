@@ -5,11 +5,12 @@ use crate::{Table, Value};
 use super::{
     fault::{ArgumentFault, InvalidArgument},
     queue_type::QueueType,
-    reader::{Reader, boolean, integer},
+    reader::{Reader, boolean, integer, positive_expiry_ms},
 };
 
-const CLASSIC: &[&str] = &["x-cancel-on-ha-failover", "x-priority", "x-credit"];
-const QUORUM: &[&str] = &["x-priority", "x-credit"];
+const CLASSIC: &[&str] =
+    &["x-cancel-on-ha-failover", "x-priority", "x-credit", "x-consumer-timeout"];
+const QUORUM: &[&str] = &["x-priority", "x-credit", "x-consumer-timeout"];
 const STREAM: &[&str] = &["x-stream-offset", "x-credit"];
 
 /// What the arguments of a consumer ask for.
@@ -17,13 +18,16 @@ const STREAM: &[&str] = &["x-stream-offset", "x-credit"];
 pub(crate) struct ConsumerArguments {
     /// Consumers of higher priority are served first. Values beyond the range count as its ends.
     pub(crate) priority: i32,
+    /// How long the consumer may keep a delivery unsettled; `None` leaves it to the queue.
+    /// Invariant: 1 ms to ten years.
+    pub(crate) timeout_ms: Option<u64>,
 }
 
 impl ConsumerArguments {
     /// Checks the arguments of a consumer on a queue of this type.
     ///
     /// `x-cancel-on-ha-failover` is checked and means nothing, since there are no replicas to
-    /// fail over to; `x-credit` belongs to AMQP 1.0.
+    /// fail over to; `x-credit` belongs to AMQP 1.0. `RabbitMQ` 3.10 ignores `x-consumer-timeout`.
     ///
     /// # Errors
     ///
@@ -37,8 +41,9 @@ impl ConsumerArguments {
         let reader = Reader::new(arguments, known);
         let priority = reader.read("x-priority", priority)?;
         reader.read("x-cancel-on-ha-failover", boolean)?;
+        let timeout_ms = reader.read("x-consumer-timeout", positive_expiry_ms)?;
         queue_type.refuse_foreign(arguments, known, &[CLASSIC, QUORUM, STREAM])?;
-        Ok(Self { priority: priority.unwrap_or_default() })
+        Ok(Self { priority: priority.unwrap_or_default(), timeout_ms })
     }
 }
 
@@ -92,6 +97,31 @@ mod tests {
     fn a_priority_that_is_no_integer_is_refused() {
         let text = refused("x-priority", ": \"expected integer, got longstr\"");
         assert_eq!(parse(QueueType::Classic, "x-priority", "5"), text);
+    }
+
+    #[test]
+    fn timeouts_are_milliseconds_up_to_ten_years() {
+        let longest = 315_360_000_000;
+        let argument = "x-consumer-timeout";
+        for queue_type in [QueueType::Classic, QueueType::Quorum] {
+            let timeout_ms = |value: Value| {
+                let parsed =
+                    ConsumerArguments::parse(queue_type, &Table::from([(argument, value)]));
+                parsed.expect("valid arguments").timeout_ms
+            };
+            assert_eq!(timeout_ms(Value::U8(1)), Some(1));
+            assert_eq!(timeout_ms(Value::I64(longest)), Some(315_360_000_000));
+            for (value, reason) in [
+                (Value::from(0), ": {value_zero,0}"),
+                (Value::from(-1), ": {value_negative,-1}"),
+                (Value::from(longest + 1), ": {value_too_large,315360000001}"),
+                (Value::from(1.5), ": \"expected integer, got double\""),
+            ] {
+                assert_eq!(parse(queue_type, argument, value), refused(argument, reason));
+            }
+        }
+        let silent = ConsumerArguments::parse(QueueType::Classic, &Table::new());
+        assert_eq!(silent.expect("valid arguments").timeout_ms, None);
     }
 
     #[test]

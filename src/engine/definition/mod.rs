@@ -12,10 +12,11 @@ mod mismatch;
 mod queue;
 mod queue_type;
 mod reader;
+mod retry;
 
 pub(crate) use consumer::ConsumerArguments;
 pub(crate) use exchange::{ExchangeDeclaration, ExchangeDefinition};
 pub(crate) use fault::InvalidArgument;
 pub(crate) use mismatch::Mismatch;
-pub(crate) use queue::{InvalidQueue, QueueDeclaration, QueueDefinition};
+pub(crate) use queue::{InvalidQueue, QueueDeclaration, QueueDefaults, QueueDefinition};
 pub(crate) use queue_type::QueueType;

@@ -1,5 +1,7 @@
 //! What is declared when a queue is declared.
 
+use std::time::Duration;
+
 use crate::{Name, Table, engine::entity::OwnerId};
 
 use super::{
@@ -33,6 +35,15 @@ pub(crate) struct QueueDefinition {
     pub(crate) arguments: Table,
     /// Invariant: what `arguments` say.
     pub(crate) parsed: QueueArguments,
+}
+
+/// What holds for queues whose own arguments say nothing of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct QueueDefaults {
+    /// How often a message may return before it dies.
+    pub(crate) delivery_limit: Option<u64>,
+    /// How long a consumer may keep a delivery unsettled. Invariant: 1 ms to ten years.
+    pub(crate) consumer_timeout: Option<Duration>,
 }
 
 /// A property that queues of a type can not have.

@@ -24,7 +24,8 @@ pub(crate) enum QueueType {
 ///
 /// # AMQP
 ///
-/// In `RabbitMQ` only quorum queues know `x-delivery-limit`; here every queue does.
+/// In `RabbitMQ` only quorum queues know `x-delivery-limit`; here every queue does. What follows it
+/// is unknown to `RabbitMQ` 3.10, here and among the arguments of quorum queues.
 const CLASSIC: &[&str] = &[
     "x-expires",
     "x-message-ttl",
@@ -40,6 +41,15 @@ const CLASSIC: &[&str] = &[
     "x-queue-type",
     "x-queue-master-locator",
     "x-delivery-limit",
+    "x-exact-expiry",
+    "x-consumer-timeout",
+    "x-delayed-retry-type",
+    "x-delayed-retry-min",
+    "x-delayed-retry-max",
+    "x-delayed-retry-backoff",
+    "x-delayed-retry-multiplier",
+    "x-delayed-retry-jitter",
+    "x-measure-latency",
 ];
 
 /// Arguments of quorum queues, in the order in which a redeclaration compares them.
@@ -59,6 +69,15 @@ const QUORUM: &[&str] = &[
     "x-delivery-limit",
     "x-message-ttl",
     "x-queue-leader-locator",
+    "x-exact-expiry",
+    "x-consumer-timeout",
+    "x-delayed-retry-type",
+    "x-delayed-retry-min",
+    "x-delayed-retry-max",
+    "x-delayed-retry-backoff",
+    "x-delayed-retry-multiplier",
+    "x-delayed-retry-jitter",
+    "x-measure-latency",
 ];
 
 /// Arguments which only streams know.

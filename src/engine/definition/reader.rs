@@ -1,11 +1,14 @@
 //! Reading one argument at a time: is it there, is it of a fitting type, is it in range.
 
+use std::ops::RangeInclusive;
+
 use crate::{Name, Table, Value};
 
 use super::fault::{ArgumentFault, InvalidArgument};
 
-/// The longest time that a message or queue may be given to live: ten years, in milliseconds.
-const EXPIRY_MS_MAX: u64 = 315_360_000_000;
+/// The longest time that a message or queue may be given to live, and the longest of all times: ten
+/// years, in milliseconds.
+pub(super) const EXPIRY_MS_MAX: u64 = 315_360_000_000;
 
 /// Reads arguments which the type of the queue knows and passes over all others.
 pub(crate) struct Reader<'a> {
@@ -32,6 +35,11 @@ impl<'a> Reader<'a> {
             Ok(parsed) => Ok(Some(parsed)),
             Err(fault) => Err(InvalidArgument::new(argument, value, fault)),
         }
+    }
+
+    /// Whether the argument is given, with whatever value, and known.
+    pub(crate) fn is_given(&self, argument: &'static str) -> bool {
+        self.known.contains(&argument) && self.arguments.get(argument).is_some()
     }
 }
 
@@ -63,6 +71,23 @@ pub(crate) fn integer(value: &Value) -> Result<i64, ArgumentFault> {
     value.as_i64().ok_or(ArgumentFault::NotInteger)
 }
 
+/// An integer or a float of any width, if it is in a range; `beyond` says that it is not.
+pub(crate) fn number(
+    value: &Value,
+    range: RangeInclusive<f64>,
+    beyond: ArgumentFault,
+) -> Result<f64, ArgumentFault> {
+    let number = match *value {
+        Value::F32(number) => f64::from(number),
+        Value::F64(number) => number,
+        _ => {
+            let wide = integer(value).map_err(|_| ArgumentFault::NotNumber)?;
+            f64::from(i32::try_from(wide).map_err(|_| beyond)?)
+        }
+    };
+    if range.contains(&number) { Ok(number) } else { Err(beyond) }
+}
+
 pub(crate) fn non_negative(value: &Value) -> Result<u64, ArgumentFault> {
     u64::try_from(integer(value)?).map_err(|_| ArgumentFault::Negative)
 }
@@ -74,13 +99,13 @@ pub(crate) fn positive(value: &Value) -> Result<u64, ArgumentFault> {
     }
 }
 
-/// A time to live in milliseconds.
+/// A time in milliseconds, such as that which something lives.
 pub(crate) fn expiry_ms(value: &Value) -> Result<u64, ArgumentFault> {
     let number = non_negative(value)?;
     if EXPIRY_MS_MAX < number { Err(ArgumentFault::TooLarge) } else { Ok(number) }
 }
 
-/// A time to live in milliseconds that does not end at once.
+/// A time in milliseconds that does not end at once.
 pub(crate) fn positive_expiry_ms(value: &Value) -> Result<u64, ArgumentFault> {
     positive(value)?;
     expiry_ms(value)
