@@ -5,7 +5,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use crate::{
@@ -122,6 +122,16 @@ impl Clock {
         match self {
             Self::Manual(clock) => clock.now(),
             Self::System { origin } => Moment::ORIGIN.after(origin.elapsed()),
+        }
+    }
+
+    /// The time of day: seconds since the beginning of 1970. A manual clock begins there.
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        match self {
+            Self::Manual(clock) => clock.elapsed().as_secs(),
+            Self::System { .. } => {
+                UNIX_EPOCH.elapsed().map(|since| since.as_secs()).unwrap_or_default()
+            }
         }
     }
 

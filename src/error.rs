@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{EndReason, Name, Value, engine};
+use crate::{EndReason, Name, Value};
 
 /// Leveret's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -67,6 +67,13 @@ pub enum ErrorKind {
         /// Why it has ended.
         reason: EndReason,
     },
+    /// Every queue that a message reached had no room by a bound of its own, and at least one has
+    /// sent a copy where its dead letters go.
+    #[non_exhaustive]
+    DeadLettered {
+        /// The argument of the queue that sets the bound.
+        limit: &'static str,
+    },
     /// Direct reply-to was not used as it has to be.
     DirectReply(DirectReplyFault),
     /// A channel has a consumer of this tag already.
@@ -86,7 +93,8 @@ pub enum ErrorKind {
     /// It does not fit now. Trying again later makes sense.
     #[non_exhaustive]
     Full {
-        /// The bound that was met: a field of [`Limits`](crate::Limits).
+        /// The bound that was met: a field of [`Limits`](crate::Limits), or the argument of a
+        /// queue.
         limit: &'static str,
     },
     /// It is used by consumers or bindings.
@@ -126,6 +134,13 @@ pub enum ErrorKind {
         name: Name,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A delivery was unsettled for longer than its queue or consumer grants, and has gone back to
+    /// the queue.
+    #[non_exhaustive]
+    Lapsed {
+        /// The queue.
+        queue: Name,
     },
     /// A size or a count is beyond its bound.
     #[non_exhaustive]
@@ -185,6 +200,15 @@ pub enum ErrorKind {
     },
     /// Nothing happened within the time given.
     Timeout,
+    /// A queue had no room, by a bound of its own, for a message of a transaction on a channel. All
+    /// the rest of it has happened.
+    PartialCommit,
+    /// Nothing can be got from a quorum queue that has a single active consumer.
+    #[non_exhaustive]
+    SingleActive {
+        /// The queue.
+        queue: Name,
+    },
     /// A thread could not be started.
     #[non_exhaustive]
     Thread {
@@ -337,6 +361,11 @@ impl Error {
         Self(Arc::new(Inner { kind, vhost: Name::default() }))
     }
 
+    /// What went wrong, and the virtual host that its text names.
+    pub(crate) fn parts(&self) -> (&ErrorKind, &Name) {
+        (&self.0.kind, &self.0.vhost)
+    }
+
     pub(crate) fn closed() -> Self {
         Self::plain(ErrorKind::Closed)
     }
@@ -345,9 +374,10 @@ impl Error {
     pub(crate) fn consumer_ended(reason: EndReason) -> Self {
         match reason {
             EndReason::BrokerClosed => Self::closed(),
-            EndReason::Cancelled | EndReason::QueueDeleted | EndReason::Superseded => {
-                Self::plain(ErrorKind::ConsumerEnded { reason })
-            }
+            EndReason::Cancelled
+            | EndReason::QueueDeleted
+            | EndReason::Superseded
+            | EndReason::TimedOut => Self::plain(ErrorKind::ConsumerEnded { reason }),
         }
     }
 
@@ -428,18 +458,22 @@ impl ErrorKind {
             | Self::InvalidArgument { .. }
             | Self::InvalidMessage { .. }
             | Self::InvalidName { .. }
+            | Self::Lapsed { .. }
             | Self::NoResponder
             | Self::Thread { .. }
             | Self::LimitExceeded { .. }
             | Self::Mismatch { .. }
             | Self::NotEmpty { .. }
+            | Self::PartialCommit
             | Self::Timeout
             | Self::UnknownDelivery { .. }
             | Self::WrongMode { .. } => (ReplyCode::PRECONDITION_FAILED, Channel),
             Self::Closed => (ReplyCode::CONNECTION_FORCED, Connection),
             Self::DuplicateConsumerTag { .. } => (ReplyCode::NOT_ALLOWED, Connection),
-            Self::Full { .. } => (ReplyCode::RESOURCE_ERROR, Channel),
-            Self::Locked { .. } => (ReplyCode::RESOURCE_LOCKED, Channel),
+            Self::DeadLettered { .. } | Self::Full { .. } => (ReplyCode::RESOURCE_ERROR, Channel),
+            Self::Locked { .. } | Self::SingleActive { .. } => {
+                (ReplyCode::RESOURCE_LOCKED, Channel)
+            }
             Self::NoPreviousQueue | Self::NotFound { .. } => (ReplyCode::NOT_FOUND, Channel),
             Self::NotImplemented { .. } => (ReplyCode::NOT_IMPLEMENTED, Connection),
             Self::UnknownExchangeType { .. } => (ReplyCode::COMMAND_INVALID, Connection),
@@ -454,117 +488,7 @@ impl fmt::Debug for Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, vhost } = &*self.0;
-        match kind {
-            ErrorKind::AccessRefused { entity, name, reason } => match reason {
-                Denial::DefaultExchange => {
-                    f.write_str("operation not permitted on the default exchange")
-                }
-                Denial::ExclusiveUse => {
-                    write!(f, "{entity} '{name}' in vhost '{vhost}' in exclusive use")
-                }
-                Denial::Internal => {
-                    write!(f, "cannot publish to internal exchange '{name}' in vhost '{vhost}'")
-                }
-                Denial::Reserved => {
-                    write!(f, "{entity} name '{name}' contains reserved prefix 'amq.*'")
-                }
-                Denial::System => {
-                    write!(f, "deletion of system {entity} '{name}' in vhost '{vhost}' not allowed")
-                }
-            },
-            ErrorKind::AlreadyExists { entity, name } => {
-                write!(f, "{entity} '{name}' exists already")
-            }
-            ErrorKind::Closed => f.write_str("the broker, connection or channel is closed"),
-            ErrorKind::ConsumerEnded { reason } => {
-                write!(f, "the consumer has ended: {reason}")
-            }
-            ErrorKind::DirectReply(fault) => f.write_str(match fault {
-                DirectReplyFault::AlreadyConsuming => "reply consumer already set",
-                DirectReplyFault::NeedsAutoAck => "reply consumer cannot acknowledge",
-                DirectReplyFault::NoConsumer => "fast reply consumer does not exist",
-            }),
-            ErrorKind::DuplicateConsumerTag { consumer_tag } => {
-                write!(f, "attempt to reuse consumer tag '{consumer_tag}'")
-            }
-            ErrorKind::Foreign { entity, name } => {
-                write!(f, "{entity} '{name}' is not of vhost '{vhost}', but of another")
-            }
-            ErrorKind::Full { limit } => write!(f, "no room now, the bound is '{limit}'"),
-            ErrorKind::InUse { entity, name } => {
-                write!(f, "{entity} '{name}' in vhost '{vhost}' in use")
-            }
-            ErrorKind::InvalidArgument { text, .. } | ErrorKind::InvalidMessage { text, .. } => {
-                f.write_str(text)
-            }
-            ErrorKind::InvalidName { entity: Entity::Binding | Entity::Message, name, reason } => {
-                write!(f, "invalid routing key '{name}': {reason}")
-            }
-            ErrorKind::InvalidName { entity, name, reason } => {
-                write!(f, "invalid {entity} name '{name}': {reason}")
-            }
-            ErrorKind::LimitExceeded { limit, max, found } => {
-                write!(f, "'{limit}' is {max}, but this would come to {found}")
-            }
-            ErrorKind::Locked { entity, name } => write!(
-                f,
-                "cannot obtain exclusive access to locked {entity} '{name}' in vhost '{vhost}'. It \
-                 could be originally declared on another connection or the exclusive property \
-                 value does not match that of the original declaration."
-            ),
-            ErrorKind::Mismatch { entity, name, argument, expected, found } => {
-                let mismatch = engine::definition::Mismatch {
-                    argument: argument.clone(),
-                    received: found.clone(),
-                    current: expected.clone(),
-                };
-                f.write_str(&mismatch.text(&format!("{entity} '{name}' in vhost '{vhost}'")))
-            }
-            ErrorKind::NoPreviousQueue => f.write_str("no previously declared queue"),
-            ErrorKind::NoResponder => f.write_str("nobody serves the queues that it reaches"),
-            ErrorKind::NotEmpty { queue } => {
-                write!(f, "queue '{queue}' in vhost '{vhost}' not empty")
-            }
-            ErrorKind::NotFound { entity: Entity::VirtualHost, name } => {
-                write!(f, "no vhost '{name}'")
-            }
-            ErrorKind::NotFound { entity, name } => {
-                write!(f, "no {entity} '{name}' in vhost '{vhost}'")
-            }
-            ErrorKind::NotImplemented { what } => f.write_str(what),
-            ErrorKind::Thread { text } => write!(f, "a thread could not be started: {text}"),
-            ErrorKind::Timeout => f.write_str("nothing happened within the time given"),
-            ErrorKind::UnknownDelivery { delivery_tag } => {
-                write!(f, "unknown delivery tag {delivery_tag}")
-            }
-            ErrorKind::UnknownExchangeType { kind } => {
-                f.write_str(&engine::topology::unknown_exchange_type(kind))
-            }
-            ErrorKind::Unroutable => f.write_str("no queue was reached"),
-            ErrorKind::WrongMode { reason } => f.write_str(reason),
-        }
-    }
-}
-
 impl std::error::Error for Error {}
-
-impl fmt::Display for Entity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Binding => "binding",
-            Self::Channel => "channel",
-            Self::Connection => "connection",
-            Self::Consumer => "consumer",
-            Self::Exchange => "exchange",
-            Self::Message => "message",
-            Self::Queue => "queue",
-            Self::VirtualHost => "vhost",
-        })
-    }
-}
 
 // An error is passed through every `?` of every call, so it stays one pointer.
 const _: () = assert!(size_of::<Error>() <= 24 && size_of::<Result<()>>() <= 24);

@@ -36,6 +36,8 @@
 //! | [`Workers`], [`Outcome`] | Threads that serve a queue with a handler. |
 //! | [`Subscription`] | A consumer with a temporary queue and bindings of its own. |
 //! | [`Publisher`], [`Confirm`], [`Receipt`] | Publishing with proof. |
+//! | [`DelayedRetry`], [`Overflow`] | What becomes of what fails, and of what is too much. |
+//! | [`QueueStats`], [`Browsed`], [`Latency`] | What a queue shows. |
 //! | [`Transaction`] | Publishes and settlements that happen together. |
 //! | [`Exchange::call`], [`Delivery::reply`] | Requests and replies. |
 //! | [`Limits`] | The bound of every buffer. |
@@ -72,9 +74,8 @@
 //!
 //! # What is not there
 //!
-//! Everything is in memory. Durability, message TTL, length limits, message priorities, dead
-//! letters and delivery limits are checked and stored, and not yet effective: [`guide::semantics`]
-//! says what that means for each.
+//! Everything is in memory: `durable` and persistent messages are checked and stored, and not yet
+//! effective. [`guide::semantics`] says what that means.
 //!
 //! # Further reading
 //!
@@ -91,6 +92,7 @@ mod broker;
 mod clock;
 mod engine;
 mod error;
+mod error_text;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -102,18 +104,19 @@ mod sync;
 mod time;
 
 pub use broker::{
-    Ack, Acker, Binding, BindingKey, Broker, BrokerBuilder, CallError, Channel, ChannelId,
+    Ack, Acker, Binding, BindingKey, Broker, BrokerBuilder, Browsed, CallError, Channel, ChannelId,
     CloseReport, CommitError, Confirm, ConfirmError, ConfirmReport, ConnectOptions, Connection,
-    Consume, Consumer, ConsumerBuilder, DelayedRetry, Delivered, Delivery, DeliveryTag,
-    Destination, Durability, EndReason, Event, Exchange, ExchangeBind, ExchangeBuilder,
-    ExchangeDeclare, ExchangeDelete, Flow, Get, IntoIter, Iter, Limits, Nack, NackReason, Outcome,
-    Overflow, PendingReply, Publish, PublishError, PublishReason, Publisher, PublisherBuilder, Qos,
-    Queue, QueueBind, QueueBuilder, QueueDeclare, QueueDeclared, QueueDelete, QueueStats, Receipt,
-    Recover, RecvError, RecvTimeoutError, Reject, Returned, Routed, SettleError, Subscription,
-    Transaction, TryRecvError, VirtualHost, Workers, WorkersReport,
+    Consume, Consumer, ConsumerBuilder, ConsumerStats, DelayedRetry, Delivered, Delivery,
+    DeliveryTag, Destination, Durability, EndReason, Event, Exchange, ExchangeBind,
+    ExchangeBuilder, ExchangeDeclare, ExchangeDelete, ExchangeStats, Flow, Get, IntoIter, Iter,
+    Limits, Nack, NackReason, Outcome, Overflow, PendingReply, Publish, PublishError,
+    PublishReason, Publisher, PublisherBuilder, Qos, Queue, QueueBind, QueueBuilder, QueueDeclare,
+    QueueDeclared, QueueDelete, QueueStats, Receipt, Recover, RecvError, RecvTimeoutError, Reject,
+    Returned, Routed, SettleError, Subscription, Transaction, TryRecvError, VirtualHost, Workers,
+    WorkersReport,
 };
 pub use clock::ManualClock;
-pub use engine::routing::ExchangeKind;
+pub use engine::{queue::Latency, routing::ExchangeKind};
 pub use error::{Denial, DirectReplyFault, Entity, Error, ErrorKind, ReplyCode, Result, Scope};
 #[cfg(feature = "json")]
 pub use message::JsonError;

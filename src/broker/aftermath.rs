@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cell::QueueCell,
+    dead_letters,
     outlet::{Outlet, Wake},
     shield::shielded,
 };
@@ -20,6 +21,8 @@ pub(crate) struct Aftermath {
     pub(super) made_room: bool,
     /// Whether the queue was changed, rather than only looked at.
     pub(super) has_changed: bool,
+    /// Whether the queue has dead letters that somebody has to take where they go.
+    pub(super) has_dead: bool,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +40,8 @@ struct More {
     wakes: Vec<Wake>,
     freed: Vec<Held>,
     outward: Vec<Outward>,
+    /// Consumers that their queue has taken off.
+    ended: Vec<Outlet>,
 }
 
 /// A queue that has just ended. It has to be finished once no lock is held.
@@ -81,17 +86,33 @@ impl Aftermath {
         }
     }
 
+    /// A consumer has to be told that its queue has taken it off.
+    pub(super) fn end(&mut self, outlet: Outlet) {
+        self.errands.get_or_insert_default().more().ended.push(outlet);
+    }
+
     /// Does it. Runs other people's code, so no lock may be held.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the path of every message: mostly nothing is left")]
+    #[inline(always)]
     pub(crate) fn run(self, cell: &Arc<QueueCell>) {
-        if self.made_room {
-            cell.context().room.made();
-        }
         if self.has_changed {
             cell.context().progress.made();
         }
+        if self.made_room || self.has_dead || self.errands.is_some() {
+            self.run_errands(cell);
+        }
+    }
+
+    #[inline(never)]
+    fn run_errands(self, cell: &Arc<QueueCell>) {
+        if self.made_room {
+            cell.context().room.made();
+        }
         if let Some(errands) = self.errands {
             errands.run(cell);
+        }
+        if self.has_dead {
+            dead_letters::bury(cell);
         }
     }
 }
@@ -119,6 +140,10 @@ impl More {
     #[cold]
     fn run(self, cell: &Arc<QueueCell>) {
         self.wakes.into_iter().for_each(Wake::wake);
+        for outlet in self.ended {
+            cell.return_taken(&outlet);
+            outlet.end();
+        }
         for outward in self.outward {
             match outward {
                 Outward::Abandoned => {
@@ -136,7 +161,7 @@ impl Deletion {
     /// Tells the consumers, drops the messages, and says how many were ready. Those of a channel
     /// are told in the order of their tags.
     pub(crate) fn finish(mut self) -> u64 {
-        self.remains.consumers.sort_by(|one, other| one.tag().cmp(&other.tag()));
+        self.remains.consumers.sort_by(|one, other| one.channel_tag().cmp(&other.channel_tag()));
         for outlet in self.remains.consumers.drain(..) {
             outlet.end();
         }

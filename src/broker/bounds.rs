@@ -124,6 +124,14 @@ pub(crate) fn further_keys(message: &Message) -> Vec<Name> {
     lists.flatten().filter_map(Value::as_str).map(Name::from).collect()
 }
 
+/// The routing keys that consumers are not shown.
+pub(crate) fn blind_keys(message: &Message) -> Vec<Name> {
+    match message.header(BCC) {
+        Some(Value::Array(keys)) => keys.iter().filter_map(Value::as_str).map(Name::from).collect(),
+        Some(_) | None => Vec::new(),
+    }
+}
+
 /// Integers as Erlang reads them: a sign, then digits, nothing else. What follows the digits is
 /// reported before their value.
 fn check_expiration(expiration: &str) -> Result<()> {

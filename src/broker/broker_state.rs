@@ -11,6 +11,7 @@ use super::{
     connection_state::ConnectionState,
     consumer::{ConsumerCore, EndReason},
     context::{Context, Phase},
+    queue_stats::QueueStats,
     shield::shielded,
     vhost_state::VhostState,
     workers::Pool,
@@ -38,6 +39,8 @@ pub(crate) struct BrokerState {
 #[derive(Debug)]
 struct State {
     vhosts: HashMap<Name, Arc<VhostState>>,
+    /// The counts of virtual hosts that are deleted.
+    former: QueueStats,
     /// Those that are still there are told when the broker closes.
     connections: Vec<Weak<ConnectionState>>,
     consumers: Vec<Weak<ConsumerCore>>,
@@ -113,6 +116,7 @@ impl BrokerState {
         let default = VhostState::new(name.clone(), Arc::clone(&context));
         let state = State {
             vhosts: HashMap::from([(name, Arc::clone(&default))]),
+            former: QueueStats::default(),
             connections: Vec::new(),
             consumers: Vec::new(),
             pools: Vec::new(),
@@ -163,7 +167,21 @@ impl BrokerState {
             }
         }
         vhost.end(EndReason::QueueDeleted);
+        let last = vhost.stats();
+        self.state.lock().former.add(&last);
         Ok(())
+    }
+
+    /// The sums over all queues that there are or were.
+    pub(crate) fn stats(&self) -> QueueStats {
+        let (vhosts, mut sum) = {
+            let state = self.state.lock();
+            (state.vhosts.values().cloned().collect::<Vec<_>>(), state.former)
+        };
+        for vhost in vhosts {
+            sum.add(&vhost.stats());
+        }
+        sum
     }
 
     pub(crate) fn add_connection(&self, connection: &Arc<ConnectionState>) -> Result<()> {

@@ -8,6 +8,7 @@ use super::{
     lease::Lease,
     limits::Limits,
     milliseconds::milliseconds,
+    queue_stats::QueueStats,
     timers::Driver,
     vhost::VirtualHost,
 };
@@ -128,6 +129,14 @@ impl Broker {
         let context = &self.state().context;
         context.timers.run_due(context.clock.now());
         context.timers.next_deadline().map(|deadline| deadline.since(context.clock.now()))
+    }
+
+    /// The sums over all queues of all virtual hosts, those included that are deleted, exact
+    /// whenever no call is in progress: these counters never fall. Those of the default virtual
+    /// host alone are `broker.vhost("/")?.stats()`.
+    #[must_use]
+    pub fn stats(&self) -> QueueStats {
+        self.state().stats()
     }
 
     /// The accounted bytes of all messages, which [`Limits::memory_bytes`] bounds: at most some

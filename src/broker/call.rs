@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    exchange::Exchange,
+    exchange::{Exchange, Routed},
     patience, publish,
     publish_error::{PublishError, PublishReason},
     reply::{self, ReplySlot},
@@ -161,7 +161,7 @@ impl PendingReply {
             if queues.iter().all(|queue| queue.consumer_count() == 0) {
                 return Err(CallError::NoResponder);
             }
-            exchange.enqueue(key, request, found)?;
+            exchange.enqueue::<Routed>(key, request, found)?;
             Ok::<_, CallError>(())
         })?;
         Ok(pending)
@@ -228,6 +228,9 @@ impl From<PublishReason> for CallError {
     fn from(reason: PublishReason) -> Self {
         match reason {
             PublishReason::Closed => Self::Closed,
+            PublishReason::DeadLettered { limit } => {
+                Self::Refused(Error::plain(ErrorKind::DeadLettered { limit }))
+            }
             PublishReason::Full { limit } => Self::Full { limit },
             PublishReason::Refused(error) => Self::Refused(error),
             PublishReason::Unroutable => Self::Unroutable,

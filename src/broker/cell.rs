@@ -15,6 +15,8 @@ use super::{
     budget::Allowance,
     consumer::EndReason,
     context::Context,
+    dead_letters::DeadLetters,
+    intake::Intake,
     mailbox::Tray,
     outlet::Outlet,
     timers::Deadline,
@@ -23,10 +25,10 @@ use super::{
 use crate::{
     Name,
     engine::{
-        definition::QueueDefinition,
+        definition::{Overflow, QueueDefinition},
         queue::{
-            AckMode, ConsumerId, Counts, Custody, DeleteConditions, DeleteRefused, Deleted,
-            Effects, Handed, Held, QueueCore, Settlement, Staging, UnackedKey,
+            AckMode, ConsumerId, Counts, Custody, DeleteConditions, DeleteRefused, Effects, Flow,
+            Handed, Held, Latency, Peeked, QueueCore, Refused, Settlement, Staging, UnackedKey,
         },
     },
     sync::{Condvar, Mutex, MutexGuard, Rank},
@@ -50,8 +52,8 @@ pub(crate) struct QueueCell {
     context: Arc<Context>,
     /// Weak, since the virtual host owns its queues.
     vhost: Weak<VhostState>,
-    /// Whether anything about the queue depends on time; otherwise the clock is never read for it.
-    is_timed: bool,
+    /// Whether a declared bound may keep messages out, so that publishers may wait for it.
+    may_refuse: bool,
     state: Mutex<CellState>,
     /// What the queue has not been told.
     pub(crate) acks: Acks,
@@ -59,16 +61,17 @@ pub(crate) struct QueueCell {
 
 #[derive(Debug)]
 pub(crate) struct CellState {
-    core: QueueCore<Outlet>,
+    pub(super) core: QueueCore<Outlet>,
     /// Empty between calls.
-    effects: Effects,
+    pub(super) effects: Effects,
     /// Acks on their way to the core. Empty between calls.
     told: Vec<UnackedKey>,
     /// How many messages have been added one by one.
     added: u32,
     allowance: Allowance,
+    pub(super) dead: DeadLetters,
     /// The earliest deadline for which this queue has a timer.
-    scheduled: Option<Deadline>,
+    pub(super) scheduled: Option<Deadline>,
 }
 
 /// The counts of a queue at one moment.
@@ -76,8 +79,12 @@ pub(crate) struct CellState {
 pub(crate) struct Snapshot {
     pub(crate) ready: u64,
     pub(crate) unacked: u64,
+    pub(crate) delayed: u64,
+    pub(crate) moving: u64,
     pub(crate) bytes: u64,
     pub(crate) consumers: usize,
+    pub(crate) flow: Flow,
+    pub(crate) oldest: Option<Moment>,
     pub(crate) counts: Counts,
 }
 
@@ -88,66 +95,93 @@ impl QueueCell {
         vhost: &Arc<VhostState>,
     ) -> Arc<Self> {
         let context = &vhost.context;
-        let is_timed = definition.parsed.expires_ms.is_some();
-        let now = if is_timed { context.clock.now() } else { Moment::ORIGIN };
+        let core = QueueCore::new(&definition, context.queue_defaults, context.clock.now());
+        let acks = Acks::new();
+        if core.is_timed() {
+            // With options an ack may decide what becomes of other messages.
+            let _nothing_yet = acks.begin_urgency();
+        }
         let state = CellState {
-            core: QueueCore::new(&definition, now),
+            core,
             effects: Effects::new(Staging::Off),
             told: Vec::new(),
             added: 0,
             allowance: Allowance::default(),
+            dead: DeadLetters::default(),
             scheduled: None,
         };
         let cell = Arc::new(Self {
             name,
+            may_refuse: definition.parsed.overflow != Overflow::DropHead,
             definition,
             slot: vhost.take_slot(),
             context: Arc::clone(context),
             vhost: Arc::downgrade(vhost),
-            is_timed,
             state: Mutex::new(Rank::Queue, state),
-            acks: Acks::new(),
+            acks,
         });
         cell.with(|_, _| ());
         cell
     }
 
-    /// Adds a message. It comes back if the queue has been deleted meanwhile.
-    #[inline]
-    pub(crate) fn enqueue(self: &Arc<Self>, held: Held) -> Result<(), Held> {
+    /// Adds a message. It comes back if the queue does not take it.
+    pub(crate) fn enqueue(self: &Arc<Self>, held: Held) -> Result<(), Refused> {
+        if held.expires() {
+            self.begin_time(&mut self.state.lock());
+        }
+        self.enqueue_lasting(held)
+    }
+
+    /// Adds a message that does not expire by itself.
+    #[expect(clippy::inline_always, reason = "the path of every publish, with few callers")]
+    #[inline(always)]
+    pub(crate) fn enqueue_lasting(self: &Arc<Self>, held: Held) -> Result<(), Refused> {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();
         if state.is_turn_of_acks() || state.core.depends_on_settlements() {
             self.apply_acks(&mut state);
+            self.tell_time(&mut state, &mut after);
         }
         let result = self.act(&mut state, &mut after, |core, effects| core.enqueue(held, effects));
         drop(state);
         after.run(self);
-        result.map_err(|Deleted(held)| held)
+        result
     }
 
-    /// Adds messages in order, under one lock, and says how many were taken: all, or none if the
-    /// queue has been deleted meanwhile.
+    /// Adds a message, whatever bounds are declared.
+    pub(crate) fn enqueue_anyway(self: &Arc<Self>, held: Held) -> Result<(), Refused> {
+        if held.expires() {
+            self.begin_time(&mut self.state.lock());
+        }
+        self.with(|core, effects| core.enqueue_anyway(held, effects))
+    }
+
+    /// Adds messages in order, under one lock, and says what has become of them. If the queue has
+    /// been deleted meanwhile, it takes none.
     pub(crate) fn enqueue_all(
         self: &Arc<Self>,
         messages: impl ExactSizeIterator<Item = Held>,
-    ) -> u32 {
-        let all = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+    ) -> Intake {
         let mut after = Aftermath::default();
+        let mut intake = Intake::default();
         let mut state = self.state.lock();
         if state.core.is_deleted() {
             drop(state);
-            return 0;
+            return intake;
         }
         self.apply_acks(&mut state);
-        self.act(&mut state, &mut after, |core, effects| {
-            for held in messages {
-                core.enqueue(held, effects).expect("it was not deleted");
+        self.tell_time(&mut state, &mut after);
+        for held in messages {
+            if held.expires() {
+                self.begin_time(&mut state);
             }
-        });
+            let result =
+                self.act(&mut state, &mut after, |core, effects| core.enqueue(held, effects));
+            intake.add(self, result);
+        }
         drop(state);
         after.run(self);
-        all
+        intake
     }
 
     /// Ends hand-outs; see [`QueueCore::settle`].
@@ -170,24 +204,37 @@ impl QueueCell {
         after.run(self);
     }
 
-    /// Ends a hand-out whose holder has the message; see [`QueueCore::give_back`].
-    pub(crate) fn give_back(self: &Arc<Self>, key: UnackedKey, held: Held, settlement: Settlement) {
-        self.with(|core, effects| core.give_back([(key, held)], settlement, effects));
+    /// Ends a hand-out whose holder has the message; see [`QueueCore::give_back`]. `false` if it
+    /// has ended before.
+    pub(crate) fn give_back(
+        self: &Arc<Self>,
+        key: UnackedKey,
+        held: Held,
+        settlement: Settlement,
+    ) -> bool {
+        if let Settlement::RetryIn(_) = settlement {
+            self.begin_time(&mut self.state.lock());
+        }
+        self.with(|core, effects| core.give_back([(key, held)], settlement, effects)) > 0
+    }
+
+    /// Rejects what its holder has, and says why; see [`QueueCore::reject`].
+    pub(crate) fn reject(self: &Arc<Self>, key: UnackedKey, held: Held, cause: Box<str>) -> bool {
+        self.with(|core, effects| core.reject(key, held, cause, effects))
     }
 
     pub(crate) fn accept_through(self: &Arc<Self>, last: UnackedKey) -> u32 {
         self.with(|core, effects| core.accept_through(last, effects))
     }
 
-    /// Takes the oldest message, and says how many are ready behind it.
+    /// Takes the message that is first in line, and says how many are ready behind it.
     pub(crate) fn get(
         self: &Arc<Self>,
         mode: AckMode,
         custody: Custody,
     ) -> Option<(Handed, Option<UnackedKey>, u64)> {
-        let now = self.now();
         self.with(|core, effects| {
-            let (handed, key) = core.get(mode, custody, now, effects)?;
+            let (handed, key) = core.get(mode, custody, effects)?;
             Some((handed, key, core.ready_messages()))
         })
     }
@@ -197,9 +244,22 @@ impl QueueCell {
         self.with(QueueCore::resume);
     }
 
-    /// Drops what is ready.
-    pub(crate) fn purge(self: &Arc<Self>) -> u64 {
-        self.with(QueueCore::purge)
+    /// Drops what is ready, so much at most.
+    pub(crate) fn purge(self: &Arc<Self>, most: u64) -> u64 {
+        self.with(|core, effects| core.purge(most, effects))
+    }
+
+    /// What would be handed out next, so much at most.
+    pub(crate) fn browse(self: &Arc<Self>, most: usize) -> Vec<Peeked> {
+        self.with(|core, _| core.browse(most))
+    }
+
+    pub(crate) fn set_flow(self: &Arc<Self>, flow: Flow) {
+        self.with(|core, effects| core.set_flow(flow, effects));
+    }
+
+    pub(crate) fn latency(&self) -> Option<Latency> {
+        self.state.lock().core.latency().cloned()
     }
 
     /// Ends the queue itself. Its name and bindings are the business of the virtual host, which
@@ -224,26 +284,9 @@ impl QueueCell {
         (remains.map(|remains| Deletion { remains }), after)
     }
 
-    /// Someone uses the queue by declaring it again.
-    pub(crate) fn touch(self: &Arc<Self>) {
-        if self.is_timed {
-            let now = self.now();
-            self.with(|core, _| core.touch(now));
-        }
-    }
-
-    /// Does what is due at a moment.
-    pub(crate) fn run_due(self: &Arc<Self>, now: Moment) {
-        let is_expired = {
-            let mut state = self.state.lock();
-            state.scheduled = None;
-            state.core.is_expired(now)
-        };
-        match self.vhost.upgrade() {
-            Some(vhost) if is_expired => vhost.delete_expired_queue(self, now),
-            // What was due has been put off: there is a new deadline to wait for.
-            Some(_) | None => self.with(|_, _| ()),
-        }
+    /// How much is ready and how many consumers there are, as AMQP's methods tell it.
+    pub(crate) fn declared_counts(self: &Arc<Self>) -> (u64, usize) {
+        self.with(|core, _| (core.ready_messages(), core.told_consumers()))
     }
 
     pub(crate) fn snapshot(self: &Arc<Self>) -> Snapshot {
@@ -253,8 +296,12 @@ impl QueueCell {
             Snapshot {
                 ready: core.ready_messages(),
                 unacked: core.unacked_messages(),
+                delayed: core.delayed_messages(),
+                moving: core.moving_messages(),
                 bytes: core.bytes(),
                 consumers: core.consumer_count(),
+                flow: core.flow(),
+                oldest: core.oldest(),
                 counts: core.counts(),
             }
         };
@@ -277,6 +324,17 @@ impl QueueCell {
         self.state.lock().core.check_invariants();
     }
 
+    /// Whether a bound that it declares may keep messages out.
+    pub(crate) fn may_refuse(&self) -> bool {
+        self.may_refuse
+    }
+
+    /// Whether what dies in it has a place to go.
+    #[inline]
+    pub(crate) fn has_dead_letters(&self) -> bool {
+        self.definition.parsed.dead_letter_exchange.is_some()
+    }
+
     pub(crate) fn slot(&self) -> usize {
         self.slot
     }
@@ -287,10 +345,6 @@ impl QueueCell {
 
     pub(crate) fn vhost(&self) -> Option<Arc<VhostState>> {
         self.vhost.upgrade()
-    }
-
-    pub(super) fn now(&self) -> Moment {
-        if self.is_timed { self.context.clock.now() } else { Moment::ORIGIN }
     }
 
     pub(super) fn with<R>(
@@ -312,10 +366,11 @@ impl QueueCell {
     ) -> R {
         let mut state = self.state.lock();
         self.apply_acks(&mut state);
+        self.tell_time(&mut state, after);
         self.act(&mut state, after, act)
     }
 
-    /// Changes the queue in its lock.
+    /// Changes the queue in its lock. It has been told what time it is.
     #[inline]
     pub(crate) fn act<R>(
         self: &Arc<Self>,
@@ -368,7 +423,7 @@ impl QueueCell {
 
     /// Tells the queue of acks that were made, and says whether there were any: then what they led
     /// to is to be carried out.
-    fn apply_acks(&self, state: &mut CellState) -> bool {
+    pub(super) fn apply_acks(&self, state: &mut CellState) -> bool {
         let CellState { core, effects, told, .. } = state;
         self.acks.take(told);
         if told.is_empty() {
@@ -381,18 +436,31 @@ impl QueueCell {
 
     /// Notes what is left to do once the queue is let go, and what the queue draws of the broker's.
     #[inline]
-    fn carry_out(self: &Arc<Self>, state: &mut CellState, after: &mut Aftermath) {
+    pub(super) fn carry_out(self: &Arc<Self>, state: &mut CellState, after: &mut Aftermath) {
         after.has_changed = true;
-        let CellState { core, effects, allowance, scheduled, .. } = state;
+        let CellState { core, effects, allowance, .. } = &mut *state;
         if !effects.is_quiet() {
             self.note(core, effects, after);
         }
         after.made_room |= allowance.cover(core.bytes(), &self.context.budget);
+        if core.is_timed() {
+            self.carry_out_options(state, after);
+        }
+    }
+
+    /// The same for what only queues with options have.
+    #[inline(never)]
+    fn carry_out_options(self: &Arc<Self>, state: &mut CellState, after: &mut Aftermath) {
+        let CellState { core, effects, dead, scheduled, .. } = state;
+        core.look();
+        after.has_dead |= dead.add(&mut effects.dead);
+        after.made_room |= self.may_refuse;
         if let Some(deadline) = core.next_deadline()
             && scheduled.is_none_or(|scheduled| deadline < scheduled.at)
         {
-            let timer = self.context.timers.schedule(deadline, self, &self.context.clock);
-            *scheduled = Some(timer);
+            let timers = &self.context.timers;
+            let former = scheduled.take();
+            *scheduled = Some(timers.schedule(deadline, former, self, &self.context.clock));
         }
     }
 

@@ -199,7 +199,7 @@ impl ConnectionState {
                 .filter(|consumer| Arc::ptr_eq(&consumer.cell, cell))
                 .map(|consumer| consumer.id)
                 .collect();
-            cell.withdraw(&consumers, Settlement::Requeue, || channel.take_of(cell));
+            cell.withdraw(&consumers, Settlement::Abandon, || channel.take_of(cell));
         }
         if let Some(address) = &remains.reply_address {
             self.vhost.forget_reply_address(address);

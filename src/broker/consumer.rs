@@ -89,6 +89,9 @@ pub enum EndReason {
     /// Another consumer took its place; see
     /// [`take_over`](crate::ConsumerBuilder::take_over).
     Superseded,
+    /// A delivery of it was unsettled for longer than its queue or itself grants; see
+    /// [`QueueBuilder::consumer_timeout`](crate::QueueBuilder::consumer_timeout).
+    TimedOut,
 }
 
 /// The consumer has ended: there is nothing to receive any more.
@@ -386,6 +389,7 @@ impl fmt::Display for EndReason {
             Self::Cancelled => "it was cancelled",
             Self::QueueDeleted => "its queue was deleted",
             Self::Superseded => "another consumer took its place",
+            Self::TimedOut => "a delivery of it was unsettled for too long",
         })
     }
 }

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use super::{
     bounds,
     consumer::{Consumer, ConsumerCore},
-    delivery::{Delivery, Outcome},
+    delivery::Delivery,
     mailbox::{Lag, Receipt, Tray},
     membership::Succession,
     milliseconds::milliseconds,
+    outcome::Outcome,
     outlet::Outlet,
     queue::Queue,
     refusal,
@@ -65,7 +66,7 @@ impl ConsumerBuilder {
             receipt: Receipt::Hands,
             sharing: Sharing::Shared,
             succession: Succession::Beside,
-            on_drop: Settlement::Requeue,
+            on_drop: Settlement::Abandon,
             lag: Lag::Unbounded,
             tag: Name::default(),
             arguments: Table::new(),
@@ -198,13 +199,14 @@ impl ConsumerBuilder {
             sharing: self.sharing,
             priority: arguments.priority,
             prefetch,
+            timeout: arguments.timeout(),
         };
         let tag = match &*self.tag {
             "" => vhost.generated_name(GENERATED_TAG_PREFIX),
             _ => self.tag.clone(),
         };
-        let core = ConsumerCore::new(Arc::clone(cell), tag, self.receipt, self.on_drop);
-        let tray = Tray::new(Arc::clone(&core.mailbox), self.lag, self.receipt);
+        let core = ConsumerCore::new(Arc::clone(cell), tag.clone(), self.receipt, self.on_drop);
+        let tray = Tray::new(tag, Arc::clone(&core.mailbox), self.lag, self.receipt);
         cell.consume(terms, Outlet::Mailbox(tray), self.succession, |id| core.started(id))
             .map_err(|refused| refusal::consume(refused, cell, vhost))?;
         let broker = self.queue.vhost().lease().broker();

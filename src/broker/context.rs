@@ -31,7 +31,6 @@ pub(crate) enum Phase {
 pub(crate) struct Context {
     pub(crate) limits: Limits,
     /// What holds for queues whose own arguments say nothing of it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "queues do not ask for them yet"))]
     pub(crate) queue_defaults: QueueDefaults,
     pub(crate) clock: Arc<Clock>,
     pub(crate) timers: Arc<Timers>,

@@ -1,21 +1,28 @@
 //! A message in one's hands, and the duty to settle it.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use super::{
     bounds,
     cell::QueueCell,
     consumer::ConsumerCore,
     context::Phase,
+    outcome::Outcome,
     publish::{self, Found, Source},
     publish_error::{PublishError, PublishReason},
     reply,
     vhost_state::VhostState,
 };
 use crate::{
-    Entity, Error, ErrorKind, Message, Result,
+    Entity, Error, ErrorKind, Message, Name, Result,
     engine::queue::{Handed, Held, Settlement, UnackedKey},
 };
+
+/// The longest that a message may be put off: ten years of 365 days, as for every time.
+const RETRY_MAX: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// So much of a cause goes with a dead letter.
+const CAUSE_BYTES_MAX: usize = 1_024;
 
 /// A message in one's hands, readable like the [`Message`] it holds.
 ///
@@ -78,33 +85,6 @@ enum Origin {
     Queue(Arc<QueueCell>),
 }
 
-/// How a delivery ends.
-///
-/// Handlers may return it, `()` (which acks), or a `Result` whose error rejects, with its text as
-/// the cause.
-///
-/// # Examples
-///
-/// ```
-/// use leveret::Outcome;
-///
-/// assert_eq!(Outcome::from(()), Outcome::Ack);
-/// assert_eq!(Outcome::from(Ok::<(), String>(())), Outcome::Ack);
-/// let rejected = Outcome::from(Err::<(), _>("no such order"));
-/// assert_eq!(rejected, Outcome::Reject("no such order".into()));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Done: the queue forgets it.
-    Ack,
-    /// Given up, with a cause for people to read. The queue forgets both: dead letters are not yet
-    /// effective.
-    Reject(String),
-    /// Back to its place, to be tried again.
-    Requeue,
-}
-
 impl Delivery {
     pub(crate) fn received(message: Handed, key: UnackedKey, from: Arc<ConsumerCore>) -> Self {
         Self(Acker { message, from: Origin::Consumer(from), duty: Some(key) })
@@ -154,7 +134,8 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// `Closed` if the broker has closed and taken it back.
+    /// `Lapsed` if its time was over and it has gone back; `Closed` if the broker has closed and
+    /// taken it back.
     pub fn ack(self) -> Result<()> {
         self.0.ack()
     }
@@ -210,25 +191,97 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// `Closed` if the broker has closed and taken it back.
+    /// `Lapsed` if its time was over and it has gone back; `Closed` if the broker has closed and
+    /// taken it back.
     pub fn requeue(self) -> Result<()> {
         self.0.requeue()
     }
 
-    /// Given up: the queue forgets it. (Dead letters are not yet effective.)
+    /// Back to its place in the queue, but not before so much time has passed. Until then it is
+    /// *delayed*: nobody waits behind it, it counts for no bound of the queue, and its time to live
+    /// runs on. It has come back all the same, which a
+    /// [delivery limit](crate::QueueBuilder::delivery_limit) counts.
     ///
     /// # Errors
     ///
-    /// `Closed` if the broker has closed and taken it back.
+    /// `InvalidArgument` beyond ten years; it goes back at once then. `Lapsed` if its time was over
+    /// and it has gone back; `Closed` if the broker has closed and taken it back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use std::time::Duration;
+    /// use leveret::{Broker, Message};
+    ///
+    /// let (broker, time) = Broker::manual();
+    /// let queue = broker.declare_queue("tasks").declare()?;
+    /// queue.send(Message::new("sweep"))?;
+    /// queue.get()?.expect("it is there").retry_in(Duration::from_secs(30))?;
+    /// assert_eq!((queue.stats().ready, queue.stats().delayed), (0, 1));
+    /// time.advance(Duration::from_secs(30));
+    /// assert_eq!(queue.get()?.expect("it is back").attempts(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retry_in(self, delay: Duration) -> Result<()> {
+        self.0.retry_in(delay)
+    }
+
+    /// Gives itself so much time from now to be settled, where a
+    /// [timeout](crate::QueueBuilder::consumer_timeout) would end it; elsewhere it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Lapsed` if its time was over and it has gone back; `Closed` if the broker has closed.
+    pub fn extend(&self, by: Duration) -> Result<()> {
+        self.0.extend(by)
+    }
+
+    /// Given up: it goes to where the dead letters of its queue go, or nowhere if there is no such
+    /// place.
+    ///
+    /// # Errors
+    ///
+    /// `Lapsed` if its time was over and it has gone back; `Closed` if the broker has closed and
+    /// taken it back.
     pub fn reject(self) -> Result<()> {
         self.0.reject()
+    }
+
+    /// Given up, with a cause for people to read, which goes with the dead letter: see
+    /// [`Outcome::Reject`].
+    ///
+    /// # Errors
+    ///
+    /// As [`reject`](Self::reject).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use leveret::{Broker, Message};
+    ///
+    /// let broker = Broker::new();
+    /// let dead = broker.declare_queue("dead").declare()?;
+    /// let tasks = broker.declare_queue("tasks").dead_letter_to(&dead).declare()?;
+    /// tasks.send(Message::new("sweep the desert"))?;
+    /// tasks.get()?.expect("it is there").reject_because("the broom is too small")?;
+    /// let letter = dead.get()?.expect("it has died");
+    /// let cause = letter.header("x-exception").and_then(|of| of.as_table()?.get("error"));
+    /// assert_eq!(cause, Some(&"the broom is too small".into()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reject_because(self, cause: &str) -> Result<()> {
+        self.0.reject_because(cause)
     }
 
     /// Settles as the outcome says.
     ///
     /// # Errors
     ///
-    /// `Closed` if the broker has closed and taken it back.
+    /// As the method for it.
     pub fn settle(self, outcome: Outcome) -> Result<()> {
         self.0.settle(outcome)
     }
@@ -286,7 +339,8 @@ impl Delivery {
             if let Err(reason) = find_requester(&vhost, to, &mut reply, found) {
                 return Err(PublishError::new(reason, reply));
             }
-            found.enqueue(publish::held(reply));
+            let intake = found.enqueue(publish::held(reply));
+            vhost.tally(&Source::Default).count(&intake);
             Ok(())
         })
     }
@@ -336,27 +390,59 @@ impl Acker {
     ///
     /// # Errors
     ///
-    /// `Closed` if the broker has closed and taken it back.
-    pub fn ack(self) -> Result<()> {
-        self.end(Settlement::Accept)
+    /// `Lapsed` if its time was over and it has gone back; `Closed` if the broker has closed and
+    /// taken it back.
+    #[inline]
+    pub fn ack(mut self) -> Result<()> {
+        self.check_open()?;
+        let Some(key) = self.take_duty() else { return Ok(()) };
+        if self.message.has_lease() {
+            return self.ack_in_time(key);
+        }
+        self.cell().accept(key, self.bytes());
+        Ok(())
     }
 
     /// Back to its place in the queue, to be tried again.
     ///
     /// # Errors
     ///
-    /// `Closed` if the broker has closed and taken it back.
+    /// `Lapsed` if its time was over and it has gone back; `Closed` if the broker has closed and
+    /// taken it back.
     pub fn requeue(self) -> Result<()> {
         self.end(Settlement::Requeue)
     }
 
-    /// Given up: the queue forgets it.
+    /// Given up; see [`Delivery::reject`].
     ///
     /// # Errors
     ///
-    /// `Closed` if the broker has closed and taken it back.
+    /// As there.
     pub fn reject(self) -> Result<()> {
         self.end(Settlement::Reject)
+    }
+
+    /// Back after a time; see [`Delivery::retry_in`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn retry_in(self, delay: Duration) -> Result<()> {
+        if delay > RETRY_MAX {
+            return Err(self.too_long(delay));
+        }
+        self.end(Settlement::RetryIn(delay))
+    }
+
+    /// More time to settle it; see [`Delivery::extend`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn extend(&self, by: Duration) -> Result<()> {
+        self.check_open()?;
+        let Some(key) = self.duty.filter(|_| self.message.has_lease()) else { return Ok(()) };
+        if self.cell().extend(key, by) { Ok(()) } else { self.has_lapsed() }
     }
 
     /// Settles as the outcome says.
@@ -364,31 +450,78 @@ impl Acker {
     /// # Errors
     ///
     /// `Closed` if the broker has closed and taken it back.
-    #[expect(clippy::needless_pass_by_value, reason = "the cause will go with a dead letter")]
     pub fn settle(self, outcome: Outcome) -> Result<()> {
         match outcome {
             Outcome::Ack => self.ack(),
-            Outcome::Reject(_) => self.reject(),
+            Outcome::Reject(cause) => self.reject_because(&cause),
             Outcome::Requeue => self.requeue(),
+            Outcome::RetryIn(delay) => self.retry_in(delay),
         }
     }
 
+    #[inline]
     fn end(mut self, settlement: Settlement) -> Result<()> {
         self.check_open()?;
-        self.settle_as(settlement);
-        Ok(())
+        if self.settle_as(settlement) { Ok(()) } else { self.has_lapsed() }
     }
 
-    /// Settles it, unless it is settled.
-    #[inline]
-    fn settle_as(&mut self, settlement: Settlement) {
-        let Some(key) = self.duty.take().filter(|key| !self.is_settled_with_others(*key)) else {
-            return;
+    /// Acks what may have gone back by itself.
+    #[cold]
+    fn ack_in_time(&self, key: UnackedKey) -> Result<()> {
+        let is_in_time = self.cell().settle(&[key], Settlement::Accept) > 0;
+        if is_in_time { Ok(()) } else { self.has_lapsed() }
+    }
+
+    /// Given up, with a cause; see [`Delivery::reject_because`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn reject_because(mut self, cause: &str) -> Result<()> {
+        self.check_open()?;
+        let Some(key) = self.take_duty() else { return Ok(()) };
+        let cause = &cause[..cause.floor_char_boundary(CAUSE_BYTES_MAX)];
+        let has_ended = self.cell().reject(key, self.message.held.clone(), cause.into());
+        if has_ended { Ok(()) } else { self.has_lapsed() }
+    }
+
+    /// It is dropped unsettled.
+    #[inline(never)]
+    fn give_up(&mut self) {
+        let settlement = match &self.from {
+            Origin::Consumer(consumer) => consumer.on_drop,
+            Origin::Queue(_) => Settlement::Abandon,
         };
-        match settlement {
-            Settlement::Accept => self.cell().accept(key, self.bytes()),
-            _ => self.cell().give_back(key, self.message.held.clone(), settlement),
+        // Nobody is there to hear that it has gone back already.
+        let _ = self.settle_as(settlement);
+    }
+
+    /// Settles it other than by an ack, unless it is settled. `false` if it has gone back by itself
+    /// before.
+    fn settle_as(&mut self, settlement: Settlement) -> bool {
+        let Some(key) = self.take_duty() else { return true };
+        self.cell().give_back(key, self.message.held.clone(), settlement)
+    }
+
+    #[inline]
+    fn take_duty(&mut self) -> Option<UnackedKey> {
+        self.duty.take().filter(|key| !self.is_settled_with_others(*key))
+    }
+
+    /// The error for a delivery that has gone back; none if that makes no difference to anybody.
+    fn has_lapsed(&self) -> Result<()> {
+        let cell = self.cell();
+        if !self.message.has_lease() || cell.is_deleted() {
+            return Ok(());
         }
+        Err(Error::plain(ErrorKind::Lapsed { queue: cell.name.clone() }))
+    }
+
+    fn too_long(&self, delay: Duration) -> Error {
+        let queue = self.cell().name.clone();
+        let text = format!("'retry_in' of queue '{queue}' is {delay:?}, more than ten years");
+        let (entity, argument) = (Entity::Queue, Name::from("retry_in"));
+        Error::plain(ErrorKind::InvalidArgument { entity, name: queue, argument, text })
     }
 
     /// Whether it was acked together with a later one of its consumer.
@@ -419,12 +552,11 @@ impl Acker {
 }
 
 impl Drop for Acker {
+    #[inline]
     fn drop(&mut self) {
-        let settlement = match &self.from {
-            Origin::Consumer(consumer) => consumer.on_drop,
-            Origin::Queue(_) => Settlement::Requeue,
-        };
-        self.settle_as(settlement);
+        if self.duty.is_some() {
+            self.give_up();
+        }
     }
 }
 
@@ -434,20 +566,5 @@ impl fmt::Debug for Acker {
             .field("queue", &self.cell().name)
             .field("is_settled", &self.duty.is_none())
             .finish_non_exhaustive()
-    }
-}
-
-impl From<()> for Outcome {
-    fn from((): ()) -> Self {
-        Self::Ack
-    }
-}
-
-impl<T: Into<Self>, E: fmt::Display> From<Result<T, E>> for Outcome {
-    fn from(result: Result<T, E>) -> Self {
-        match result {
-            Ok(outcome) => outcome.into(),
-            Err(error) => Self::Reject(error.to_string()),
-        }
     }
 }

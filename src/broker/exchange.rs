@@ -7,13 +7,15 @@ use super::{
     bounds,
     call::{CallError, PendingReply},
     exchange_cell::Target,
+    intake::Intake,
     memo::{self, Way},
-    plan::Plan,
+    plan::{Batch, Plan},
     publish::{self, Found, Source},
     publish_error::{PublishError, PublishReason},
     publisher::PublisherBuilder,
     refusal,
     subscription::Subscription,
+    tally::ExchangeStats,
     tx::Mandatory,
     vhost::VirtualHost,
     vhost_state::IfUnused,
@@ -53,6 +55,9 @@ pub struct Routed {
     /// How many queues took the message; for a batch, the sum. Zero means that no binding matched,
     /// or that it was a direct reply.
     pub queues: u32,
+    /// How many queues had no room by a bound that they declare, while others took it; for a batch,
+    /// the sum. If none takes it, that is an error.
+    pub refused: u32,
 }
 
 impl Exchange {
@@ -143,7 +148,8 @@ impl Exchange {
 
     /// Publishes all or none, in order, with one lock per queue. Empties the vector on success and
     /// leaves it as it is on an error. All messages see the same bindings unless they have headers,
-    /// which are routed one by one.
+    /// which are routed one by one. Bounds that queues declare refuse single messages, which
+    /// [`Routed::refused`] counts, unless they refuse all: that is an error.
     ///
     /// # Errors
     ///
@@ -169,7 +175,7 @@ impl Exchange {
         key: &str,
         messages: &mut Vec<Message>,
     ) -> Result<Routed, PublishReason> {
-        self.publish_all(key, messages, Mandatory::No)
+        self.publish_all(key, messages, Mandatory::No).map(Routed::from)
     }
 
     /// Starts describing a publisher with confirms, which say when a message is safe.
@@ -233,6 +239,12 @@ impl Exchange {
         PendingReply::new(self, key, request)
     }
 
+    /// What it has routed so far, exact whenever no call is in progress.
+    #[must_use]
+    pub fn stats(&self) -> ExchangeStats {
+        self.vhost.state().tally(&self.source).stats()
+    }
+
     /// Deletes it with its bindings; no error if it is gone already.
     ///
     /// # Errors
@@ -268,12 +280,12 @@ impl Exchange {
         &self.source
     }
 
-    pub(crate) fn publish_one(
+    pub(crate) fn publish_one<R: From<Intake>>(
         &self,
         key: &str,
         message: Message,
         mandatory: Mandatory,
-    ) -> Result<Routed, PublishError> {
+    ) -> Result<R, PublishError> {
         publish::with_found(|found| {
             let from = self.vhost.state().origin(&self.source, key);
             if message.headers().is_none()
@@ -283,10 +295,7 @@ impl Exchange {
             }
             let routed = self.find(from, &message, found);
             match routed.and_then(|()| found.check_reached(mandatory)) {
-                Ok(()) => {
-                    let queues = self.enqueue(key, message, found)?;
-                    Ok(Routed { queues })
-                }
+                Ok(()) => self.enqueue(key, message, found),
                 Err(reason) => Err(PublishError::new(reason, message)),
             }
         })
@@ -295,19 +304,19 @@ impl Exchange {
     /// Publishes a message on a way that others went: everything was in order there, and nothing
     /// has changed since.
     #[inline]
-    fn publish_on(
+    fn publish_on<R: From<Intake>>(
         &self,
         way: &Way,
         mut message: Message,
         mandatory: Mandatory,
-    ) -> Result<Routed, PublishError> {
+    ) -> Result<R, PublishError> {
         let context = &self.vhost.state().context;
         if let Err(error) = bounds::check_message(&message, &context.limits, bounds::DEFAULT_USER) {
             return Err(PublishError::new(error, message));
         }
         if way.queues.is_empty() {
             return match mandatory {
-                Mandatory::No => Ok(Routed::default()),
+                Mandatory::No => self.counted(Intake::default()),
                 Mandatory::Yes => Err(PublishError::new(PublishReason::Unroutable, message)),
             };
         }
@@ -316,7 +325,7 @@ impl Exchange {
         if !context.has_room(bytes) {
             return Err(PublishError::new(PublishReason::NO_MEMORY, message));
         }
-        Ok(Routed { queues: publish::enqueue(&way.queues, Held::Resident(message)) })
+        self.counted(publish::enqueue(&way.queues, Held::Resident(message)))
     }
 
     /// Checks a message and finds where it goes.
@@ -350,16 +359,16 @@ impl Exchange {
         Ok(vhost.find(&self.source, from, message, found)?)
     }
 
-    /// Puts a message where it goes, if there is room everywhere, and says how many queues took it.
+    /// Puts a message where it goes, if there is room everywhere, and says what has become of it.
     #[inline]
-    pub(crate) fn enqueue(
+    pub(crate) fn enqueue<R: From<Intake>>(
         &self,
         key: &str,
         mut message: Message,
         found: &mut Found,
-    ) -> Result<u32, PublishError> {
+    ) -> Result<R, PublishError> {
         if found.is_empty() {
-            return Ok(0);
+            return self.counted(Intake::default());
         }
         let vhost = self.vhost.state();
         let label = found.label(&self.source, key);
@@ -368,7 +377,31 @@ impl Exchange {
         }
         message.put_label(&label);
         found.remember(vhost, &self.source, label);
-        Ok(found.enqueue(publish::held(message)))
+        if message.header(bounds::BCC).is_none() {
+            return self.counted(found.enqueue(publish::held(message)));
+        }
+        // Queues get it without this header, which its publisher is to have back.
+        let whole = message.clone();
+        self.counted(found.enqueue(publish::held(message))).map_err(|error| {
+            let (reason, _) = error.into_parts();
+            PublishError::new(reason, whole)
+        })
+    }
+
+    /// Counts what was put into queues, unless bounds of their own kept it out of all of them.
+    #[expect(clippy::inline_always, reason = "the path of every publish")]
+    #[inline(always)]
+    fn counted<R: From<Intake>>(&self, intake: Intake) -> Result<R, PublishError> {
+        let tally = self.vhost.state().tally(&self.source);
+        if intake.is_whole() {
+            tally.count_whole(intake.queues);
+            return Ok(R::from(intake));
+        }
+        if intake.has_failed() {
+            return Err(not_taken(intake));
+        }
+        tally.count(&intake);
+        Ok(R::from(intake))
     }
 
     pub(crate) fn publish_all(
@@ -376,18 +409,34 @@ impl Exchange {
         key: &str,
         messages: &mut Vec<Message>,
         mandatory: Mandatory,
-    ) -> Result<Routed, PublishReason> {
+    ) -> Result<Intake, PublishReason> {
         publish::with_found(|found| {
             let is_one_way = messages.iter().all(|message| message.headers().is_none());
-            let queues = if is_one_way {
-                self.publish_run(key, messages, mandatory, found)?
-            } else {
-                self.check_publish(key)?;
-                let plan = self.plan(key, messages, mandatory, found)?;
-                plan.enqueue(&self.source.label(key), messages)
-            };
-            Ok(Routed { queues })
+            if is_one_way {
+                return self.publish_run(key, messages, mandatory, found);
+            }
+            self.check_publish(key)?;
+            let plan = self.plan(key, messages, mandatory, found)?;
+            let batch = Batch::of(messages, plan.unroutable(), plan.may_refuse());
+            let intake = plan.enqueue(&self.source.label(key), messages);
+            self.counted_batch(batch, intake, messages)
         })
+    }
+
+    /// Counts what was put into queues of a batch, which is whole again if they refused all of it.
+    fn counted_batch(
+        &self,
+        batch: Batch,
+        intake: Intake,
+        messages: &mut Vec<Message>,
+    ) -> Result<Intake, PublishReason> {
+        let Batch { count, unroutable, kept } = batch;
+        if intake.has_failed() {
+            messages.extend(kept);
+            return Err(not_taken(intake).into_parts().0);
+        }
+        self.vhost.state().tally(&self.source).count_all(count, unroutable, &intake);
+        Ok(intake)
     }
 
     /// Publishes messages that all go the same way.
@@ -397,10 +446,10 @@ impl Exchange {
         messages: &mut Vec<Message>,
         mandatory: Mandatory,
         found: &mut Found,
-    ) -> Result<u32, PublishReason> {
+    ) -> Result<Intake, PublishReason> {
         let Some((first, others)) = messages.split_first() else {
             self.check_publish(key)?;
-            return Ok(0);
+            return Ok(Intake::default());
         };
         self.route(key, first, found)?;
         let limits = &self.vhost.state().context.limits;
@@ -417,7 +466,10 @@ impl Exchange {
         let vhost = self.vhost.state();
         vhost.check_room_for(bytes, messages.len(), found)?;
         found.remember(vhost, &self.source, label);
-        Ok(found.enqueue_all(messages.drain(..).map(Held::Resident)))
+        let unroutable = if found.queue_count() == 0 { messages.len() as u64 } else { 0 };
+        let batch = Batch::of(messages, unroutable, found.may_refuse());
+        let intake = found.enqueue_all(messages.drain(..).map(Held::Resident));
+        self.counted_batch(batch, intake, messages)
     }
 
     /// Checks and routes a batch, and changes nothing.
@@ -509,6 +561,20 @@ impl Exchange {
             Source::Default => vhost.delete_exchange("", condition),
             Source::Exchange(cell) => vhost.delete_this_exchange(cell, condition),
         }
+    }
+}
+
+/// Every queue has refused it.
+#[cold]
+fn not_taken(intake: Intake) -> PublishError {
+    let (reason, message) = intake.into_failure().expect("it has failed");
+    PublishError::new(reason, message)
+}
+
+impl From<Intake> for Routed {
+    #[inline]
+    fn from(intake: Intake) -> Self {
+        Self { queues: intake.queues, refused: intake.refused() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use super::{cell::QueueCell, registry::TargetId, vhost_state::VhostState};
+use super::{cell::QueueCell, registry::TargetId, tally::Tally, vhost_state::VhostState};
 use crate::{
     Name, Table,
     engine::{
@@ -22,6 +22,7 @@ pub(crate) struct ExchangeCell {
     slot: usize,
     /// Weak, since the virtual host owns its exchanges.
     vhost: Weak<VhostState>,
+    pub(crate) tally: Tally,
     state: RwLock<ExchangeState>,
 }
 
@@ -52,7 +53,7 @@ impl ExchangeCell {
         let router = Router::new(definition.kind);
         let state = RwLock::new(Rank::Exchange, ExchangeState { router, is_deleted: false });
         let (slot, vhost) = (vhost.take_slot(), Arc::downgrade(vhost));
-        Arc::new(Self { name, definition, slot, vhost, state })
+        Arc::new(Self { name, definition, slot, vhost, tally: Tally::default(), state })
     }
 
     pub(crate) fn bind(&self, key: &Name, arguments: &Table, target: TargetId) {

@@ -68,6 +68,8 @@ pub struct Limits {
     /// Messages that a [`Subscription`](crate::Subscription) may lag behind before it loses the
     /// oldest. Default 65 536. With zero, subscribing is refused.
     pub subscription_messages: u32,
+    /// Messages that [`browse`](crate::Queue::browse) shows at a time. Default 65 536.
+    pub browsed_messages: usize,
     /// Replies to [`call`](crate::Exchange::call) that are waited for at a time. Default 65 536.
     pub calls: usize,
 }
@@ -92,6 +94,7 @@ impl Default for Limits {
             events: 65_536,
             transaction_steps: 1_048_576,
             subscription_messages: 65_536,
+            browsed_messages: 65_536,
             calls: 65_536,
         }
     }

@@ -25,6 +25,7 @@ use super::{
     waiting::{Waiting, wake_all},
 };
 use crate::{
+    Name,
     engine::queue::{Attention, Handed, Held, UnackedKey},
     sync::{Condvar, Mutex, MutexGuard, Rank},
 };
@@ -89,6 +90,8 @@ pub(crate) struct Taken {
 /// The queue's part.
 #[derive(Debug)]
 pub(crate) struct Tray {
+    /// Of the consumer.
+    pub(crate) tag: Name,
     pub(crate) mailbox: Arc<Mailbox>,
     lag: Lag,
     receipt: Receipt,
@@ -192,8 +195,9 @@ impl Taken {
 }
 
 impl Tray {
-    pub(crate) fn new(mailbox: Arc<Mailbox>, lag: Lag, receipt: Receipt) -> Self {
+    pub(crate) fn new(tag: Name, mailbox: Arc<Mailbox>, lag: Lag, receipt: Receipt) -> Self {
         Self {
+            tag,
             mailbox,
             lag,
             receipt,

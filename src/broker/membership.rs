@@ -9,11 +9,11 @@ use super::{
     mailbox::{Mailbox, Taken},
     outlet::Outlet,
 };
-use crate::{
-    engine::queue::{
+use crate::engine::{
+    definition::QueueType,
+    queue::{
         ConsumerId, ConsumerTerms, Effects, InExclusiveUse, QueueCore, Settlement, UnackedKey,
     },
-    time::Moment,
 };
 
 /// Whether a consumer joins those that a queue has.
@@ -42,7 +42,9 @@ impl QueueCell {
         succession: Succession,
         started: impl FnOnce(ConsumerId),
     ) -> Result<ConsumerId, ConsumeRefused> {
-        let now = self.now();
+        if terms.timeout.is_some() {
+            self.begin_time(&mut self.untold());
+        }
         let mut after = Aftermath::default();
         let mut superseded = Vec::new();
         let consumed = self.with_aftermath(&mut after, |core, effects| {
@@ -52,13 +54,13 @@ impl QueueCell {
             if succession == Succession::InPlaceOfOthers
                 && !self.definition.parsed.single_active_consumer
             {
-                superseded = self.supersede(core, now, effects);
+                superseded = self.supersede(core, effects);
             }
             if core.consumer_count() >= self.context().limits.consumers {
                 return Err(ConsumeRefused::Limit);
             }
             let id = core
-                .consume(terms, outlet, now)
+                .consume(terms, outlet)
                 .map_err(|InExclusiveUse| ConsumeRefused::InExclusiveUse)?;
             started(id);
             core.dispatch(effects);
@@ -72,10 +74,16 @@ impl QueueCell {
         consumed
     }
 
-    /// Ends a consumer. What it was handed stays unacked, and nobody is handed anything.
+    /// Ends a consumer. What it was handed stays unacked, and nobody is handed anything; of a
+    /// quorum queue, the single active consumer that follows is.
     pub(crate) fn cancel(self: &Arc<Self>, consumer: ConsumerId) {
-        let now = self.now();
-        let outlet = self.with(|core, effects| core.remove_consumer(consumer, now, effects));
+        let outlet = self.with(|core, effects| {
+            let outlet = core.remove_consumer(consumer, effects);
+            if self.definition.parsed.queue_type == QueueType::Quorum {
+                core.dispatch(effects);
+            }
+            outlet
+        });
         drop(outlet);
     }
 
@@ -89,10 +97,9 @@ impl QueueCell {
         settlement: Settlement,
         returned: impl FnOnce() -> Vec<UnackedKey>,
     ) {
-        let now = self.now();
         let outlets: Vec<_> = self.with(|core, effects| {
             let outlets =
-                consumers.iter().filter_map(|id| core.remove_consumer(*id, now, effects)).collect();
+                consumers.iter().filter_map(|id| core.remove_consumer(*id, effects)).collect();
             core.settle(&returned(), settlement, effects);
             outlets
         });
@@ -108,13 +115,11 @@ impl QueueCell {
         mailbox: &Mailbox,
         reason: EndReason,
     ) {
-        let now = self.now();
         let mut after = Aftermath::default();
         let tray = {
             let mut taken = mailbox.taken();
             self.with_aftermath(&mut after, |core, effects| {
-                let Outlet::Mailbox(mut tray) = core.remove_consumer(consumer, now, effects)?
-                else {
+                let Outlet::Mailbox(mut tray) = core.remove_consumer(consumer, effects)? else {
                     unreachable!("consumers of channels have no mailbox")
                 };
                 mailbox.end(reason);
@@ -130,28 +135,33 @@ impl QueueCell {
     }
 
     /// Takes all consumers off the queue. What lies in their trays goes back.
-    fn supersede(
-        &self,
-        core: &mut QueueCore<Outlet>,
-        now: Moment,
-        effects: &mut Effects,
-    ) -> Vec<Outlet> {
+    fn supersede(&self, core: &mut QueueCore<Outlet>, effects: &mut Effects) -> Vec<Outlet> {
         let mut outlets = Vec::new();
         for id in core.consumer_ids() {
-            let Some(mut outlet) = core.remove_consumer(id, now, effects) else { continue };
+            let Some(mut outlet) = core.remove_consumer(id, effects) else { continue };
             outlet.note_end(EndReason::Superseded);
-            if let Some(tray) = outlet.tray() {
-                self.end_urgency(tray);
-                let unreceived = tray.unreceived(&mut Taken::default());
-                core.give_back(unreceived, Settlement::ReturnUnseen, effects);
-            }
+            self.return_tray(&mut outlet, core, effects);
             outlets.push(outlet);
         }
         outlets
     }
 
+    /// What lies in the tray of a consumer that was taken off goes back.
+    pub(super) fn return_tray(
+        &self,
+        outlet: &mut Outlet,
+        core: &mut QueueCore<Outlet>,
+        effects: &mut Effects,
+    ) {
+        if let Some(tray) = outlet.tray() {
+            self.end_urgency(tray);
+            let unreceived = tray.unreceived(&mut Taken::default());
+            core.give_back(unreceived, Settlement::ReturnUnseen, effects);
+        }
+    }
+
     /// What lies in the mailbox of a consumer that was taken off goes back.
-    fn return_taken(self: &Arc<Self>, outlet: &Outlet) {
+    pub(super) fn return_taken(self: &Arc<Self>, outlet: &Outlet) {
         let Outlet::Mailbox(tray) = outlet else { return };
         let mut after = Aftermath::default();
         {

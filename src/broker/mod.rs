@@ -21,6 +21,7 @@ mod connection_state;
 mod consumer;
 mod consumer_builder;
 mod context;
+mod dead_letters;
 mod delayed_retry;
 mod delivery;
 mod directory;
@@ -28,6 +29,8 @@ mod event;
 mod exchange;
 mod exchange_builder;
 mod exchange_cell;
+mod intake;
+mod lapse;
 mod lease;
 mod limits;
 mod mailbox;
@@ -38,6 +41,7 @@ mod milliseconds;
 #[cfg(all(test, loom))]
 mod models;
 mod outbox;
+mod outcome;
 mod outlet;
 mod patience;
 mod plan;
@@ -47,6 +51,7 @@ mod publish_error;
 mod publisher;
 mod queue;
 mod queue_builder;
+mod queue_stats;
 mod receiving;
 mod refusal;
 mod registry;
@@ -54,6 +59,7 @@ mod reply;
 mod room;
 mod shield;
 mod subscription;
+mod tally;
 mod timers;
 mod transaction;
 mod tx;
@@ -74,7 +80,7 @@ pub use self::{
     consumer::{Consumer, EndReason, IntoIter, Iter, RecvError, RecvTimeoutError, TryRecvError},
     consumer_builder::ConsumerBuilder,
     delayed_retry::DelayedRetry,
-    delivery::{Acker, Delivery, Outcome},
+    delivery::{Acker, Delivery},
     event::{ChannelId, Delivered, DeliveryTag, Event, Returned},
     exchange::{Exchange, Routed},
     exchange_builder::ExchangeBuilder,
@@ -83,14 +89,17 @@ pub use self::{
         Ack, Consume, ExchangeBind, ExchangeDeclare, ExchangeDelete, Flow, Get, Nack, Publish, Qos,
         QueueBind, QueueDeclare, QueueDeclared, QueueDelete, Recover, Reject,
     },
+    outcome::Outcome,
     publish_error::{PublishError, PublishReason},
     publisher::{
         Confirm, ConfirmError, ConfirmReport, Durability, NackReason, Publisher, PublisherBuilder,
         Receipt,
     },
-    queue::{Queue, QueueStats},
+    queue::Queue,
     queue_builder::{Overflow, QueueBuilder},
+    queue_stats::{Browsed, ConsumerStats, QueueStats},
     subscription::Subscription,
+    tally::ExchangeStats,
     transaction::{CommitError, SettleError, Transaction},
     vhost::VirtualHost,
     workers::{Workers, WorkersReport},

@@ -53,8 +53,16 @@ impl Outlet {
         }
     }
 
-    /// The tag, which only a consumer of a channel has.
-    pub(crate) fn tag(&self) -> Option<&Name> {
+    /// The tag.
+    pub(crate) fn tag(&self) -> &Name {
+        match self {
+            Self::Channel(outlet) => &outlet.tag,
+            Self::Mailbox(tray) => &tray.tag,
+        }
+    }
+
+    /// The tag of a consumer of a channel; others are told of their end before all of these.
+    pub(crate) fn channel_tag(&self) -> Option<&Name> {
         match self {
             Self::Channel(outlet) => Some(&outlet.tag),
             Self::Mailbox(_) => None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cell::QueueCell,
+    intake::Intake,
     publish::{self, Found},
     publish_error::PublishReason,
     reply::Replies,
@@ -27,6 +28,23 @@ struct Run {
     replies: Replies,
 }
 
+/// What has to be known of a batch after it is in its queues.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) count: u64,
+    /// How many messages reach nobody.
+    pub(crate) unroutable: u64,
+    /// The messages, where queues may refuse them.
+    pub(crate) kept: Vec<Message>,
+}
+
+impl Batch {
+    pub(crate) fn of(messages: &[Message], unroutable: u64, may_be_refused: bool) -> Self {
+        let kept = if may_be_refused { messages.to_vec() } else { Vec::new() };
+        Self { count: messages.len() as u64, unroutable, kept }
+    }
+}
+
 impl Plan {
     /// Begins a run of messages that go where was found.
     pub(crate) fn start_run(&mut self, vhost: &VhostState, found: &mut Found, goes_on: bool) {
@@ -44,14 +62,25 @@ impl Plan {
         is_taken.then_some(run.queues.len())
     }
 
+    /// How many messages go to no queue.
+    pub(crate) fn unroutable(&self) -> u64 {
+        let nowhere = self.runs.iter().filter(|run| run.queues.is_empty());
+        nowhere.map(|run| run.messages as u64).sum()
+    }
+
+    /// Whether a bound that a queue declares may keep any of them out.
+    pub(crate) fn may_refuse(&self) -> bool {
+        self.runs.iter().flat_map(|run| &run.queues).any(|cell| cell.may_refuse())
+    }
+
     /// Has those who wait for replies keep room for all of them.
     pub(crate) fn keep_reply_room(&mut self) -> Result<(), PublishReason> {
         self.runs.iter_mut().try_for_each(|run| run.replies.keep_room(run.messages))
     }
 
-    /// Empties the vector into the queues, with one lock for each of them, and says how many
-    /// copies were taken.
-    pub(crate) fn enqueue(self, label: &Label, messages: &mut Vec<Message>) -> u32 {
+    /// Empties the vector into the queues, with one lock for each of them, and says what has become
+    /// of the messages.
+    pub(crate) fn enqueue(self, label: &Label, messages: &mut Vec<Message>) -> Intake {
         let mut by_queue: Vec<(Arc<QueueCell>, Vec<Held>)> = Vec::new();
         let mut drained = messages.drain(..);
         for run in self.runs {
@@ -68,6 +97,10 @@ impl Plan {
                 }
             }
         }
-        by_queue.into_iter().map(|(cell, batch)| cell.enqueue_all(batch.into_iter())).sum()
+        let mut intake = Intake::default();
+        for (cell, batch) in by_queue {
+            intake.join(cell.enqueue_all(batch.into_iter()));
+        }
+        intake
     }
 }

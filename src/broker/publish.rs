@@ -9,7 +9,9 @@ use std::{cell::Cell, mem, sync::Arc};
 use super::{
     bounds,
     cell::QueueCell,
+    dead_letters,
     exchange_cell::{ExchangeCell, ExchangeGone, Target},
+    intake::Intake,
     memo::{self, Memo, Place, Stamped, Way},
     publish_error::PublishReason,
     registry::TargetId,
@@ -111,28 +113,59 @@ impl Source {
     }
 }
 
-/// A message, which has its label, as queues get it: without its BCC header.
+/// A message, which has its label, as queues get it: without its BCC header, whose keys it keeps
+/// for itself.
 #[inline]
 pub(crate) fn held(mut message: Message) -> Held {
-    if message.header(bounds::BCC).is_some() {
-        let Address { exchange, routing_key } = message.address().clone();
-        message.remove_header(bounds::BCC);
-        message.put_label(&Label::new(exchange, routing_key));
+    if message.has_table() {
+        let keys = bounds::blind_keys(&message);
+        let is_blind = message.header(bounds::BCC).is_some();
+        if is_blind || !message.blind_keys().is_empty() {
+            let Address { exchange, routing_key } = message.address().clone();
+            message.remove_header(bounds::BCC);
+            message.set_blind_keys(keys);
+            message.put_label(&Label::new(exchange, routing_key));
+        }
     }
     Held::Resident(message)
 }
 
-/// Puts a message into queues, and says how many took it: not those that have been deleted since.
+/// Puts a message into queues, and says what has become of it. What dies in one of them goes on its
+/// way when all have it.
 #[inline]
-pub(crate) fn enqueue(queues: &[Arc<QueueCell>], held: Held) -> u32 {
-    let (mut taken, mut left, mut held) = (0, queues, Some(held));
+pub(crate) fn enqueue(queues: &[Arc<QueueCell>], held: Held) -> Intake {
+    match queues {
+        _ if held.expires() => enqueue_as_one_step(queues, &held),
+        [cell] => Intake::of(cell, cell.enqueue_lasting(held)),
+        _ if queues.iter().any(|cell| cell.has_dead_letters()) => {
+            enqueue_as_one_step(queues, &held)
+        }
+        _ => enqueue_one_by_one(queues, held),
+    }
+}
+
+fn enqueue_one_by_one(queues: &[Arc<QueueCell>], held: Held) -> Intake {
+    let (mut intake, mut left, mut held) = (Intake::default(), queues, Some(held));
     while let Some((cell, others)) = left.split_first() {
         let copy = if others.is_empty() { held.take() } else { held.clone() };
         let copy = copy.expect("only the last queue takes it");
-        taken += u32::from(cell.enqueue(copy).is_ok());
+        match cell.enqueue_lasting(copy) {
+            Ok(()) => intake.queues += 1,
+            Err(refused) => intake.note(cell, refused),
+        }
         left = others;
     }
-    taken
+    intake
+}
+
+fn enqueue_as_one_step(queues: &[Arc<QueueCell>], held: &Held) -> Intake {
+    dead_letters::after(|| {
+        let mut intake = Intake::default();
+        for cell in queues {
+            intake.add(cell, cell.enqueue(held.clone()));
+        }
+        intake
+    })
 }
 
 impl Found {
@@ -223,10 +256,19 @@ impl Found {
         }
     }
 
-    /// Puts a message into the queues that were found, and says how many took it: not those that
-    /// have been deleted since.
+    /// Whether a bound that a queue declares may keep a message out.
+    pub(crate) fn may_refuse(&self) -> bool {
+        self.seen().iter().any(|cell| cell.may_refuse())
+    }
+
+    /// Notes that something is in here that is to be forgotten.
+    pub(crate) fn note_use(&mut self) {
+        self.is_used = true;
+    }
+
+    /// Puts a message into the queues that were found, and says what has become of it.
     #[inline]
-    pub(crate) fn enqueue(&mut self, held: Held) -> u32 {
+    pub(crate) fn enqueue(&mut self, held: Held) -> Intake {
         debug_assert_eq!(self.unseen(), 0, "they have been looked up");
         if !self.replies.is_empty() {
             self.take_replies().deliver(&held);
@@ -235,18 +277,22 @@ impl Found {
     }
 
     /// Puts messages into the queues that were found, in order and with one lock for each queue,
-    /// and says how many copies were taken.
-    pub(crate) fn enqueue_all(&self, messages: impl ExactSizeIterator<Item = Held>) -> u32 {
+    /// and says what has become of them.
+    pub(crate) fn enqueue_all(&self, messages: impl ExactSizeIterator<Item = Held>) -> Intake {
         debug_assert_eq!(self.unseen(), 0, "they have been looked up");
         match self.seen() {
-            [] if self.replies.is_empty() => 0,
+            [] if self.replies.is_empty() => Intake::default(),
             [cell] if self.replies.is_empty() => cell.enqueue_all(messages),
             queues => {
                 let messages: Vec<_> = messages.collect();
                 for held in &messages {
                     self.replies.deliver(held);
                 }
-                queues.iter().map(|cell| cell.enqueue_all(messages.iter().cloned())).sum()
+                let mut intake = Intake::default();
+                for cell in queues {
+                    intake.join(cell.enqueue_all(messages.iter().cloned()));
+                }
+                intake
             }
         }
     }
@@ -338,30 +384,29 @@ impl VhostState {
     ) -> Result<(), Error> {
         found.is_used = true;
         found.memo.make_place(from);
-        self.search(source, from.key, message, found)?;
+        let further_keys = bounds::further_keys(message);
+        self.search(source, from.key, &further_keys, message.headers(), found)?;
         let is_lasting = message.headers().is_none() && !source.is_reply(from.key);
         found.routed_at = is_lasting.then_some(from.at);
         Ok(())
     }
 
     /// Looks at the bindings.
-    fn search(
+    pub(crate) fn search(
         &self,
         source: &Source,
         key: &str,
-        message: &Message,
+        further_keys: &[Name],
+        headers: Option<&Table>,
         found: &mut Found,
     ) -> Result<(), Error> {
-        let further_keys = bounds::further_keys(message);
         let keys = std::iter::once(key).chain(further_keys.iter().map(Name::as_str));
         match source {
             Source::Default => {
                 self.route_by_queue_name(keys, found);
                 Ok(())
             }
-            Source::Exchange(exchange) => {
-                self.route_by_bindings(exchange, &keys, message.headers(), found)
-            }
+            Source::Exchange(exchange) => self.route_by_bindings(exchange, &keys, headers, found),
         }
     }
 

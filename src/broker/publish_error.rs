@@ -36,12 +36,22 @@ pub enum PublishReason {
     /// The broker, connection or channel is closed.
     #[error("the broker, connection or channel is closed")]
     Closed,
-    /// There is no room now: in memory, or among the events of the channel that a reply goes to.
-    /// Trying again later makes sense.
+    /// Every queue that it reached had no room by a bound of its own, and at least one of them has
+    /// sent a copy where its dead letters go
+    /// ([`RejectPublishDeadLetter`](crate::Overflow::RejectPublishDeadLetter)).
+    #[error("no room in the queue, the bound is '{limit}', and it is a dead letter now")]
+    #[non_exhaustive]
+    DeadLettered {
+        /// The argument of the queue that sets the bound.
+        limit: &'static str,
+    },
+    /// There is no room now: in memory, among the events of the channel that a reply goes to, or in
+    /// every queue that it reached. Trying again later makes sense.
     #[error("no room now, the bound is '{limit}'")]
     #[non_exhaustive]
     Full {
-        /// The bound that was met: a field of [`Limits`](crate::Limits).
+        /// The bound that was met: a field of [`Limits`](crate::Limits), or the argument of a queue
+        /// that [refuses](crate::Overflow::RejectPublish) beyond it.
         limit: &'static str,
     },
     /// It is not acceptable as it is: the exchange is gone, the message is too large, a property
@@ -105,6 +115,7 @@ impl From<PublishReason> for Error {
     fn from(reason: PublishReason) -> Self {
         match reason {
             PublishReason::Closed => Self::closed(),
+            PublishReason::DeadLettered { limit } => Self::plain(ErrorKind::DeadLettered { limit }),
             PublishReason::Full { limit } => Self::plain(ErrorKind::Full { limit }),
             PublishReason::Refused(error) => error,
             PublishReason::Unroutable => Self::plain(ErrorKind::Unroutable),

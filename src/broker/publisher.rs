@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     exchange::Exchange,
+    intake::Intake,
     publish_error::{PublishError, PublishReason},
     reply::ReplySlot,
     tx::Mandatory,
@@ -98,6 +99,7 @@ impl PublisherBuilder {
             exchange: self.exchange,
             mandatory: self.mandatory,
             acked: AtomicU64::new(0),
+            nacked: AtomicU64::new(0),
             full: Mutex::new(Rank::Signal, None),
         })))
     }
@@ -129,6 +131,7 @@ struct Shared {
     mandatory: Mandatory,
     /// Since the last report. A plain counter: it orders nothing else.
     acked: AtomicU64,
+    nacked: AtomicU64,
     /// Who had no room for the last reply that was refused for that. No other lock is taken under
     /// this one.
     full: Mutex<Option<Arc<ReplySlot>>>,
@@ -141,8 +144,8 @@ impl Publisher {
     ///
     /// As [`Exchange::publish`]; `Unroutable` if the publisher is mandatory.
     pub fn publish(&self, key: &str, message: Message) -> Result<Confirm, PublishError> {
-        match self.0.exchange.publish_one(key, message, self.0.mandatory) {
-            Ok(routed) => Ok(self.confirm(1, routed.queues)),
+        match self.0.exchange.publish_one::<Intake>(key, message, self.0.mandatory) {
+            Ok(intake) => Ok(self.confirm(1, &intake)),
             Err(error) => {
                 self.note_full(key, error.reason());
                 Err(error)
@@ -180,7 +183,7 @@ impl Publisher {
     ) -> Result<Confirm, PublishReason> {
         let published = messages.len() as u64;
         match self.0.exchange.publish_all(key, messages, self.0.mandatory) {
-            Ok(routed) => Ok(self.confirm(published, routed.queues)),
+            Ok(intake) => Ok(self.confirm(published, &intake)),
             Err(reason) => {
                 self.note_full(key, &reason);
                 Err(reason)
@@ -219,7 +222,8 @@ impl Publisher {
     pub fn wait_all(&self, _within: Duration) -> ConfirmReport {
         // Without a store every publish was decided when it returned.
         let acked = self.0.acked.swap(0, Ordering::Relaxed);
-        ConfirmReport { acked, nacked: 0, pending: 0 }
+        let nacked = self.0.nacked.swap(0, Ordering::Relaxed);
+        ConfirmReport { acked, nacked, pending: 0 }
     }
 
     /// Remembers who had no room for a reply. (One that a CC header sent there is not looked for.)
@@ -238,9 +242,20 @@ impl Publisher {
         full.is_none_or(|reply| reply.has_room())
     }
 
-    fn confirm(&self, published: u64, queues: u32) -> Confirm {
-        self.0.acked.fetch_add(published, Ordering::Relaxed);
-        Confirm { decided: Ok(Receipt { queues, level: Durability::Memory }) }
+    /// Messages that were published at once are confirmed or not as one.
+    fn confirm(&self, published: u64, intake: &Intake) -> Confirm {
+        match intake.full_queue() {
+            None => {
+                self.0.acked.fetch_add(published, Ordering::Relaxed);
+                let receipt = Receipt { queues: intake.queues, level: Durability::Memory };
+                Confirm { decided: Ok(receipt) }
+            }
+            Some(queue) => {
+                self.0.nacked.fetch_add(published, Ordering::Relaxed);
+                let (queue, reason) = (queue.clone(), NackReason::MaxLength);
+                Confirm { decided: Err(ConfirmError::Nack { queue, reason }) }
+            }
+        }
     }
 }
 
@@ -357,6 +372,9 @@ pub enum ConfirmError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum NackReason {
+    /// A bound that it declares left no room; others have the message.
+    #[error("it is full")]
+    MaxLength,
     /// It was deleted meanwhile.
     #[error("it was deleted meanwhile")]
     QueueDeleted,
@@ -366,7 +384,10 @@ impl From<ConfirmError> for Error {
     fn from(error: ConfirmError) -> Self {
         match error {
             ConfirmError::Closed => Self::closed(),
-            ConfirmError::Nack { queue, .. } => {
+            ConfirmError::Nack { reason: NackReason::MaxLength, .. } => {
+                Self::plain(ErrorKind::Full { limit: "x-max-length" })
+            }
+            ConfirmError::Nack { queue, reason: NackReason::QueueDeleted } => {
                 Self::plain(ErrorKind::NotFound { entity: Entity::Queue, name: queue })
             }
         }

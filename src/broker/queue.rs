@@ -6,16 +6,20 @@ use super::{
     bounds,
     cell::QueueCell,
     consumer_builder::ConsumerBuilder,
-    delivery::{Delivery, Outcome},
+    delivery::Delivery,
+    outcome::Outcome,
     publish,
     publish_error::{PublishError, PublishReason},
+    queue_stats::{Browsed, ConsumerStats, QueueStats},
     vhost::VirtualHost,
     workers::Workers,
 };
 use crate::{
     Entity, Error, Message, Name, Result,
     clock::HostDeadline,
-    engine::queue::{AckMode, Custody, DeleteConditions, Held},
+    engine::queue::{
+        AckMode, Custody, DeleteConditions, Fate, Flow, Held, Latency, NoRoom, Refused,
+    },
     message::Label,
 };
 
@@ -49,57 +53,6 @@ pub struct Queue {
 #[derive(Debug)]
 pub(crate) struct Temporary(Arc<QueueCell>);
 
-/// Counts of a queue at one moment.
-///
-/// They obey the law of conservation: `enqueued` is the sum of `ready`, `unacked` and all causes
-/// by which messages have gone.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> leveret::Result<()> {
-/// use leveret::{Broker, Message};
-///
-/// let queue = Broker::new().declare_queue("tasks").declare()?;
-/// for task in ["a", "b", "c"] {
-///     queue.send(Message::new(task))?;
-/// }
-/// let delivery = queue.get()?.expect("three are there");
-/// let stats = queue.stats();
-/// assert_eq!((stats.enqueued, stats.ready, stats.unacked, stats.acked), (3, 2, 1, 0));
-/// delivery.ack()?;
-/// assert_eq!(queue.stats().acked, 1);
-/// assert!(queue.stats().is_conserved());
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct QueueStats {
-    /// Messages that wait.
-    pub ready: u64,
-    /// Messages that are handed out, also those that wait in the mailbox of a consumer.
-    pub unacked: u64,
-    /// Accounted bytes of both.
-    pub bytes: u64,
-    /// Consumers.
-    pub consumers: u64,
-    /// Messages that ever came in.
-    pub enqueued: u64,
-    /// Messages gone by ack.
-    pub acked: u64,
-    /// Messages gone by being delivered to someone who acks automatically.
-    pub auto_acked: u64,
-    /// Messages gone by reject.
-    pub rejected: u64,
-    /// Messages gone because a subscriber lagged too far behind.
-    pub dropped: u64,
-    /// Messages gone by purging.
-    pub purged: u64,
-    /// Messages gone with their queue.
-    pub deleted: u64,
-}
-
 impl Queue {
     pub(crate) fn new(
         cell: Arc<QueueCell>,
@@ -120,8 +73,9 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `Full`, `Closed`; `Refused` if the queue or its virtual host is deleted, the message too
-    /// large, or a property invalid. The message is in the error.
+    /// `Full` if there is no room in memory or in the queue; `DeadLettered` if there is none in the
+    /// queue and a copy went to its dead letters; `Closed`; `Refused` if the queue or its virtual
+    /// host is deleted, the message too large, or a property invalid. The message is in the error.
     pub fn send(&self, mut message: Message) -> Result<(), PublishError> {
         let vhost = self.vhost.state();
         if let Err(error) = vhost.check_publishing() {
@@ -138,7 +92,12 @@ impl Queue {
         if !vhost.context.has_room(message.bytes().into()) {
             return Err(PublishError::new(PublishReason::NO_MEMORY, message));
         }
-        self.cell.enqueue(publish::held(message)).map_err(|held| self.gone(held))
+        if message.header(bounds::BCC).is_none() {
+            return self.put(message);
+        }
+        // The queue gets it without this header, which its publisher is to have back.
+        let whole = message.clone();
+        self.put(message).map_err(|error| PublishError::new(error.into_parts().0, whole))
     }
 
     /// Takes the next message, if there is one. What is handed to consumers already, received or
@@ -199,24 +158,24 @@ impl Queue {
     /// Its counts, exact whenever no call is in progress.
     #[must_use]
     pub fn stats(&self) -> QueueStats {
-        let snapshot = self.cell.snapshot();
-        QueueStats {
-            ready: snapshot.ready,
-            unacked: snapshot.unacked,
-            bytes: snapshot.bytes,
-            consumers: snapshot.consumers as u64,
-            enqueued: snapshot.counts.enqueued,
-            acked: snapshot.counts.acked,
-            auto_acked: snapshot.counts.auto_acked,
-            rejected: snapshot.counts.rejected,
-            dropped: snapshot.counts.dropped,
-            purged: snapshot.counts.purged,
-            deleted: snapshot.counts.deleted,
-        }
+        self.cell.snapshot().stats(&self.cell.context().clock)
     }
 
-    /// Waits until no message is ready or unacked, at most so long in the host's time. Says whether
-    /// that was so: a publisher may have sent the next one since.
+    /// Its consumers of both tiers with what they were handed, oldest first.
+    #[must_use]
+    pub fn consumer_stats(&self) -> Vec<ConsumerStats> {
+        self.cell.consumer_stats()
+    }
+
+    /// How long messages have waited before they were handed out for the first time; `None` unless
+    /// the queue [measures](crate::QueueBuilder::measure_latency) it.
+    #[must_use]
+    pub fn latency(&self) -> Option<Latency> {
+        self.cell.latency()
+    }
+
+    /// Waits until it holds no message in whatever state, at most so long in the host's time. Says
+    /// whether that was so: a publisher may have sent the next one since.
     ///
     /// A broker without a store forgets what nobody has handled when it closes, so this is what a
     /// graceful end waits for first, after it has stopped taking work.
@@ -243,7 +202,7 @@ impl Queue {
         let mut watch = self.cell.context().progress.watch();
         loop {
             let snapshot = self.cell.snapshot();
-            if snapshot.ready + snapshot.unacked == 0 {
+            if snapshot.held() == 0 {
                 return true;
             }
             if !watch.wait(until) {
@@ -252,17 +211,92 @@ impl Queue {
         }
     }
 
-    /// Drops what is ready, and says how much that was.
+    /// What would be handed out next, up to `most` messages, all as of one moment. Nothing changes:
+    /// nobody is handed anything, and nothing is flagged redelivered. What has expired is not
+    /// shown.
+    ///
+    /// # Errors
+    ///
+    /// `LimitExceeded` beyond [`Limits::browsed_messages`](crate::Limits::browsed_messages);
+    /// `NotFound` if the queue is deleted; `Closed`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use leveret::{Broker, Message};
+    ///
+    /// let queue = Broker::new().declare_queue("tasks").declare()?;
+    /// for task in ["sweep", "mop", "dust"] {
+    ///     queue.send(Message::new(task))?;
+    /// }
+    /// let next: Vec<_> = queue.browse(2)?.into_iter().map(|of| of.message).collect();
+    /// assert_eq!(next, [Message::new("sweep"), Message::new("mop")]);
+    /// assert_eq!(queue.stats().ready, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn browse(&self, most: usize) -> Result<Vec<Browsed>> {
+        self.check_there()?;
+        let max = self.cell.context().limits.browsed_messages;
+        bounds::check_limit("browsed_messages", max as u64, most as u64)?;
+        let seen = self.cell.browse(most);
+        Ok(seen.into_iter().map(Browsed::from).collect())
+    }
+
+    /// Drops what is ready, and says how much that was. What is unacked or delayed stays.
     ///
     /// # Errors
     ///
     /// `NotFound` if the queue is deleted; `Closed`.
     pub fn purge(&self) -> Result<u64> {
-        self.vhost.state().check_open()?;
-        if self.cell.is_deleted() {
-            return Err(self.not_found());
-        }
-        Ok(self.cell.purge())
+        self.purge_first(u64::MAX)
+    }
+
+    /// Drops what would be handed out next, up to `most` messages, and says how many those were.
+    ///
+    /// # Errors
+    ///
+    /// As [`purge`](Self::purge).
+    pub fn purge_first(&self, most: u64) -> Result<u64> {
+        self.check_there()?;
+        Ok(self.cell.purge(most))
+    }
+
+    /// Hands out nothing from now on, neither to consumers nor to [`get`](Self::get), until it is
+    /// [resumed](Self::resume). Publishing, settling, browsing and time go on; what is in
+    /// somebody's hands or mailbox stays there. Pausing twice is pausing once.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the queue is deleted; `Closed`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> leveret::Result<()> {
+    /// use leveret::{Broker, Message};
+    ///
+    /// let queue = Broker::new().declare_queue("tasks").declare()?;
+    /// queue.pause()?;
+    /// queue.send(Message::new("sweep"))?;
+    /// assert!(queue.get()?.is_none());
+    /// queue.resume()?;
+    /// assert!(queue.get()?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pause(&self) -> Result<()> {
+        self.set_flow(Flow::Paused)
+    }
+
+    /// Goes on handing out after a [`pause`](Self::pause).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn resume(&self) -> Result<()> {
+        self.set_flow(Flow::Running)
     }
 
     /// Deletes it with its bindings, and says how many messages were ready: zero if it is gone
@@ -275,7 +309,7 @@ impl Queue {
         self.delete_if(DeleteConditions::default())
     }
 
-    /// Deletes it if no message is ready.
+    /// Deletes it if no message is ready or delayed.
     ///
     /// # Errors
     ///
@@ -309,6 +343,17 @@ impl Queue {
         Error::not_found(Entity::Queue, self.cell.name.clone(), &self.vhost.state().name)
     }
 
+    fn set_flow(&self, flow: Flow) -> Result<()> {
+        self.check_there()?;
+        self.cell.set_flow(flow);
+        Ok(())
+    }
+
+    fn check_there(&self) -> Result<()> {
+        self.vhost.state().check_open()?;
+        if self.cell.is_deleted() { Err(self.not_found()) } else { Ok(()) }
+    }
+
     /// How the default exchange gets to it.
     fn label(&self) -> Label {
         Label::new(Name::default(), self.cell.name.clone())
@@ -333,25 +378,37 @@ impl Queue {
             if let Err(reason) = admitted {
                 return Err(PublishError::new(reason, message));
             }
-            found.enqueue(publish::held(message));
-            Ok(())
+            let whole = message.clone();
+            match found.enqueue(publish::held(message)).into_failure() {
+                None => Ok(()),
+                Some((reason, _)) => Err(PublishError::new(reason, whole)),
+            }
         })
     }
 
-    /// The message comes back from a queue that was deleted.
-    #[cold]
-    fn gone(&self, Held::Resident(message): Held) -> PublishError {
-        PublishError::new(PublishReason::Refused(self.not_found()), message)
+    #[inline]
+    fn put(&self, message: Message) -> Result<(), PublishError> {
+        match self.cell.enqueue(publish::held(message)) {
+            Ok(()) => Ok(()),
+            Err(refused) => Err(self.not_put(refused)),
+        }
     }
-}
 
-impl QueueStats {
-    /// Whether every message that came in is somewhere, or gone for exactly one cause.
-    #[must_use]
-    pub fn is_conserved(&self) -> bool {
-        let gone =
-            [self.acked, self.auto_acked, self.rejected, self.dropped, self.purged, self.deleted];
-        self.enqueued == self.ready + self.unacked + gone.iter().sum::<u64>()
+    /// The message comes back.
+    #[cold]
+    fn not_put(&self, refused: Refused) -> PublishError {
+        let (reason, Held::Resident(message)) = match refused {
+            Refused::Deleted(held) => (PublishReason::Refused(self.not_found()), held),
+            Refused::Full(full) => {
+                let NoRoom { held, bound: limit, fate } = *full;
+                let reason = match fate {
+                    Fate::Returned => PublishReason::Full { limit },
+                    Fate::DeadLettered => PublishReason::DeadLettered { limit },
+                };
+                (reason, held)
+            }
+        };
+        PublishError::new(reason, message)
     }
 }
 

@@ -166,6 +166,10 @@ impl QueueBuilder {
     /// priorities do not count, and the oldest message is first. A [`quorum`](Self::quorum) queue
     /// can not have any.
     ///
+    /// What a consumer has been handed it has, so with a large prefetch urgent messages come behind
+    /// it. At a [maximum](Self::max_length) with [`Overflow::DropHead`] the head goes, which is the
+    /// oldest of the *highest* level.
+    ///
     /// Declared again: the same number, of whatever width, or none both times.
     pub fn max_priority(self, level: u8) -> Self {
         self.argument("x-max-priority", i32::from(level))
@@ -192,7 +196,8 @@ impl QueueBuilder {
     }
 
     /// The key that dead letters get in place of their own (`x-dead-letter-routing-key`), which
-    /// they keep by default. Without [`dead_letter_to`](Self::dead_letter_to) it is refused.
+    /// they keep by default; where they go to a queue, its name is the key. Without
+    /// [`dead_letter_to`](Self::dead_letter_to) it is refused.
     ///
     /// Declared again: the same key, or none both times.
     pub fn dead_letter_key(self, key: &str) -> Self {
@@ -217,8 +222,8 @@ impl QueueBuilder {
     ///
     /// Declared again: the same number, of whatever width, or none both times; the default of the
     /// broker is not compared.
-    pub fn delivery_limit(self, attempts: u32) -> Self {
-        self.argument("x-delivery-limit", i64::from(attempts))
+    pub fn delivery_limit(self, returns: u32) -> Self {
+        self.argument("x-delivery-limit", i64::from(returns))
     }
 
     /// Messages that went back to the queue wait before they are tried again

@@ -66,10 +66,11 @@ impl Timers {
         Self { driver, state: Mutex::new(Rank::Signal, state), changed: Condvar::default() }
     }
 
-    /// Notes that something of a queue may be due at a moment.
+    /// Notes that something of a queue may be due at a moment, in place of a former deadline.
     pub(crate) fn schedule(
         self: &Arc<Self>,
         at: Moment,
+        former: Option<Deadline>,
         cell: &Arc<QueueCell>,
         clock: &Arc<Clock>,
     ) -> Deadline {
@@ -78,6 +79,9 @@ impl Timers {
         state.next_serial += 1;
         if state.stopped {
             return deadline;
+        }
+        if let Some(former) = former {
+            state.deadlines.remove(&former);
         }
         state.deadlines.insert(deadline, Arc::downgrade(cell));
         if self.driver == Driver::Thread && state.thread.is_none() {

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use super::{
     bounds,
     cell::QueueCell,
-    delivery::{Delivery, Outcome},
+    dead_letters,
+    delivery::Delivery,
     exchange::{Exchange, Routed},
-    publish,
+    intake::Intake,
+    outcome::Outcome,
+    publish::{self, Source},
     publish_error::{PublishError, PublishReason},
     reply::Replies,
     room::ByteRoom,
@@ -56,6 +59,7 @@ pub struct Transaction {
 #[derive(Debug)]
 enum Step {
     Publish {
+        source: Source,
         /// It has its label.
         message: Message,
         queues: Vec<Arc<QueueCell>>,
@@ -118,9 +122,11 @@ impl Transaction {
             let Some(room) = ByteRoom::draw(&vhost.context, bytes) else {
                 return Err(PublishError::new(PublishReason::NO_MEMORY, message));
             };
-            let routed = Routed { queues: u32::try_from(queues.len()).unwrap_or(u32::MAX) };
+            let queues_found = u32::try_from(queues.len()).unwrap_or(u32::MAX);
+            let routed = Routed { queues: queues_found, refused: 0 };
             let replies = found.take_replies();
-            self.steps.push(Step::Publish { message, queues, replies, room });
+            let source = exchange.source().clone();
+            self.steps.push(Step::Publish { source, message, queues, replies, room });
             Ok(routed)
         })
     }
@@ -203,16 +209,22 @@ impl Transaction {
         Ok(())
     }
 
+    /// Bounds that queues declare stop nothing here: it all happens.
     fn apply(self) {
+        dead_letters::after(|| self.apply_steps());
+    }
+
+    fn apply_steps(self) {
         for step in self.steps {
             match step {
-                Step::Publish { message, queues, replies, room } => {
+                Step::Publish { source, message, queues, replies, room } => {
                     let held = publish::held(message);
                     replies.deliver(&held);
-                    for cell in queues {
-                        // One that was deleted meanwhile takes nothing.
-                        let _ = cell.enqueue(held.clone());
+                    let mut intake = Intake::default();
+                    for cell in &queues {
+                        intake.add(cell, cell.enqueue_anyway(held.clone()));
                     }
+                    self.vhost.state().tally(&source).count(&intake);
                     drop(room);
                 }
                 Step::Settle(delivery, outcome) => {

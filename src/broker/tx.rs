@@ -1,6 +1,6 @@
 //! What a transaction has collected, in the order in which it was asked for.
 
-use super::{channel_state::Outstanding, room::ByteRoom};
+use super::{channel_state::Outstanding, publish::Source, room::ByteRoom};
 use crate::{
     Name,
     engine::queue::{Held, Settlement},
@@ -10,6 +10,8 @@ use crate::{
 /// deleted and declared again before the commit gets it. A direct reply has been delivered.
 #[derive(Debug)]
 pub(crate) struct TxPublish {
+    /// Where it was published to.
+    pub(crate) source: Source,
     pub(crate) held: Held,
     pub(crate) queues: Vec<Name>,
     pub(crate) mandatory: Mandatory,

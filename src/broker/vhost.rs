@@ -12,6 +12,7 @@ use super::{
     publish::Source,
     queue::Queue,
     queue_builder::QueueBuilder,
+    queue_stats::QueueStats,
     transaction::Transaction,
     vhost_state::VhostState,
 };
@@ -100,6 +101,14 @@ impl VirtualHost {
     /// `LimitExceeded`, `Closed`.
     pub fn temporary_queue(&self) -> Result<Queue> {
         self.declare_queue("").temporary().declare()
+    }
+
+    /// The sums over all its queues, those included that are deleted, exact whenever no call is in
+    /// progress: these counters never fall. Each queue is looked at for as long as its counts are
+    /// copied, one after the other.
+    #[must_use]
+    pub fn stats(&self) -> QueueStats {
+        self.state.stats()
     }
 
     /// Collects publishes and settlements that take effect together at

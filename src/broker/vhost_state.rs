@@ -16,10 +16,12 @@ use super::{
     directory::Directory,
     exchange_cell::{ExchangeCell, Target},
     memo::Stamp,
+    queue_stats::QueueStats,
     refusal,
     registry::{Registry, TargetId},
     reply::ReplySlot,
     shield::shielded,
+    tally::Tally,
 };
 use crate::{
     Entity, Error, ErrorKind, Name, Result, Table,
@@ -49,6 +51,10 @@ pub(crate) struct VhostState {
     pub(crate) stamp: Stamp,
     queues: Directory<QueueCell>,
     exchanges: Directory<ExchangeCell>,
+    /// Of the default exchange, which has no cell.
+    pub(super) default_tally: Tally,
+    /// The counts of queues that are deleted.
+    pub(super) former: Mutex<QueueStats>,
     /// Who waits for direct replies, by the name that was made up for it.
     pub(crate) replies: Directory<ReplySlot>,
     /// What exists by number, as routing finds it.
@@ -80,6 +86,8 @@ impl VhostState {
             stamp: Stamp::new(),
             queues: Directory::new(),
             exchanges: Directory::new(),
+            default_tally: Tally::default(),
+            former: Mutex::new(Rank::Signal, QueueStats::default()),
             replies: Directory::new(),
             registry: Registry::new(),
             is_deleted: AtomicBool::new(false),
@@ -355,7 +363,7 @@ impl VhostState {
             let ended =
                 shielded(|| self.end_queue(topology, &cell, DeleteConditions::default(), reason));
             if !matches!(ended, Ok(Err(_))) {
-                messages += snapshot.ready + snapshot.unacked;
+                messages += snapshot.held();
             }
         }
         for cell in self.exchanges.all() {
@@ -495,6 +503,8 @@ impl VhostState {
         drop(topology);
         drop(ended);
         after.run(cell);
+        let last = cell.snapshot().stats(&self.context.clock);
+        self.former.lock().add(&last);
         Ok(deletion.finish())
     }
 

@@ -13,7 +13,8 @@ use super::{
     broker_state::BrokerState,
     consumer::Consumer,
     context::Context,
-    delivery::{Delivery, Outcome},
+    delivery::Delivery,
+    outcome::Outcome,
     shield::{self, Panicked, shielded},
 };
 use crate::{
@@ -59,6 +60,8 @@ pub struct WorkersReport {
     pub rejected: u64,
     /// Handlers that said `Requeue`.
     pub requeued: u64,
+    /// Handlers that said `RetryIn`.
+    pub retried: u64,
     /// Handlers that panicked, whose delivery went back; and deliveries with a message whose
     /// destructor panicked when they were settled.
     pub panicked: u64,
@@ -74,6 +77,7 @@ pub(crate) struct Pool {
     acked: AtomicU64,
     rejected: AtomicU64,
     requeued: AtomicU64,
+    retried: AtomicU64,
     panicked: AtomicU64,
     state: Mutex<State>,
     changed: Condvar,
@@ -136,6 +140,7 @@ impl Workers {
             acked: self.pool.acked.load(Ordering::Relaxed),
             rejected: self.pool.rejected.load(Ordering::Relaxed),
             requeued: self.pool.requeued.load(Ordering::Relaxed),
+            retried: self.pool.retried.load(Ordering::Relaxed),
             panicked: self.pool.panicked.load(Ordering::Relaxed),
             running: self.pool.running(),
         }
@@ -155,6 +160,7 @@ impl Pool {
             acked: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             requeued: AtomicU64::new(0),
+            retried: AtomicU64::new(0),
             panicked: AtomicU64::new(0),
             state: Mutex::new(Rank::Signal, State::default()),
             changed: Condvar::default(),
@@ -219,6 +225,7 @@ impl Pool {
             Outcome::Ack => &self.acked,
             Outcome::Reject(_) => &self.rejected,
             Outcome::Requeue => &self.requeued,
+            Outcome::RetryIn(_) => &self.retried,
         };
         let counter = match shielded(|| delivery.settle(outcome)) {
             Ok(Ok(())) => counter,

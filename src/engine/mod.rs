@@ -6,6 +6,7 @@
 //! who is bound to whom) speak of names; the path of a message speaks of numbers.
 
 pub(crate) mod channel;
+pub(crate) mod dead_letter;
 pub(crate) mod definition;
 pub(crate) mod entity;
 pub(crate) mod ids;

@@ -76,8 +76,7 @@ impl Message {
     /// Sets [`expiration`](Self::expiration) from a duration.
     ///
     /// AMQP counts whole milliseconds; a fraction is rounded up, so that the message never expires
-    /// before its time. Publishing refuses more than ten years. Not yet effective: messages do not
-    /// expire.
+    /// before its time. Publishing refuses more than ten years.
     ///
     /// # Examples
     ///
@@ -137,6 +136,46 @@ impl Message {
     /// Sets [`reply_to`](Self::reply_to) in place.
     pub(crate) fn set_reply_to(&mut self, address: Name) {
         self.properties_mut().reply_to = Some(address);
+    }
+
+    /// Sets one header in place.
+    pub(crate) fn put_header(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.properties_mut().headers.get_or_insert_default().insert(name, value);
+    }
+
+    /// Takes the expiration away, if there is one.
+    pub(crate) fn clear_expiration(&mut self) {
+        if self.expiration().is_some() {
+            self.properties_mut().expiration = None;
+        }
+    }
+
+    /// Whether it has an expiration.
+    #[inline]
+    pub(crate) fn expires(&self) -> bool {
+        self.properties().is_some_and(|properties| properties.expiration.is_some())
+    }
+
+    /// How long it may wait in a queue, if its expiration says so.
+    #[inline]
+    pub(crate) fn time_to_live(&self) -> Option<Duration> {
+        let expiration = self.properties()?.expiration.as_ref()?;
+        let digits = expiration.trim_start_matches(['+', '-']);
+        // Publishing has checked that it is a number, and not too large.
+        let milliseconds = digits.parse().unwrap_or(u64::MAX);
+        Some(Duration::from_millis(milliseconds))
+    }
+
+    /// The keys of its BCC header, which consumers do not see.
+    pub(crate) fn blind_keys(&self) -> &[Name] {
+        self.properties().map_or(&[], Properties::blind_keys)
+    }
+
+    /// Replaces them; they travel with the message and are no part of what it says.
+    pub(crate) fn set_blind_keys(&mut self, keys: Vec<Name>) {
+        if !keys.is_empty() || !self.blind_keys().is_empty() {
+            self.properties_mut().set_blind_keys(keys);
+        }
     }
 
     /// Takes one header away, if it is there.
@@ -209,8 +248,8 @@ texts! {
         |of| of.reply_to.as_ref(), |of, text| of.reply_to = Some(text);
     /// How many milliseconds the message may wait in a queue, in AMQP's form: a decimal text.
     ///
-    /// Publishing checks it. [`expires_in`](Self::expires_in) sets it from a duration. Not yet
-    /// effective: messages do not expire.
+    /// Publishing checks it. [`expires_in`](Self::expires_in) sets it from a duration. In a queue
+    /// that sets a time as well, the shorter one counts; a dead letter has none.
     expiration => with_expiration,
         |of| of.expiration.as_ref(), |of, text| of.expiration = Some(text);
     /// The id that the application gave the message.
@@ -257,8 +296,8 @@ impl Message {
         self
     }
 
-    /// The priority, which counts in queues that declare a maximum; higher ones go first. Not yet
-    /// effective: it is carried and ignored.
+    /// The priority, which counts in queues that declare a
+    /// [maximum](crate::QueueBuilder::max_priority); higher ones go first, and none is the lowest.
     #[must_use]
     pub fn priority(&self) -> Option<u8> {
         self.0.priority

@@ -13,7 +13,7 @@ use crate::{Name, message::Table};
 const DEPTH_MEASURED_MAX: u32 = 256;
 
 /// The properties of one message.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub(crate) struct Properties {
     pub(crate) content_type: Option<Name>,
     pub(crate) headers: Option<Table>,
@@ -26,6 +26,8 @@ pub(crate) struct Properties {
     /// Those seldom used stand apart, so that they cost the others no memory.
     /// Invariant: if it is there, one of its fields is present.
     rare: Option<Box<RareProperties>>,
+    /// Further keys that the message was published with and that nobody is shown.
+    blind_keys: Option<Box<[Name]>>,
 }
 
 /// The properties that few messages carry.
@@ -35,6 +37,15 @@ struct RareProperties {
     user_id: Option<Name>,
     app_id: Option<Name>,
     cluster_id: Option<Name>,
+}
+
+/// What a message says; its blind keys are no part of that.
+impl PartialEq for Properties {
+    fn eq(&self, other: &Self) -> bool {
+        self.texts() == other.texts()
+            && self.headers == other.headers
+            && self.timestamp == other.timestamp
+    }
 }
 
 macro_rules! rare {
@@ -59,6 +70,14 @@ rare! {
 }
 
 impl Properties {
+    pub(crate) fn blind_keys(&self) -> &[Name] {
+        self.blind_keys.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn set_blind_keys(&mut self, keys: Vec<Name>) {
+        self.blind_keys = (!keys.is_empty()).then(|| keys.into_boxed_slice());
+    }
+
     /// Bytes as encoded by AMQP 0-9-1, without the flags that say which are present.
     pub(crate) fn byte_size(&self) -> u64 {
         let texts = self.texts().into_iter().filter_map(|(_, text)| text);

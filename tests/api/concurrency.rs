@@ -46,7 +46,7 @@ fn equal_declarations_make_one_queue() -> Result<()> {
             let racers = (0..4).map(|_| {
                 let broker = broker.clone();
                 racer(move || -> Result<Queue> {
-                    let queue = broker.declare_queue("q").max_length(3).declare()?;
+                    let queue = broker.declare_queue("q").max_length(9).declare()?;
                     queue.send(Message::new("x"))?;
                     let exchange = broker.declare_exchange("x").fanout().declare()?;
                     exchange.bind(&queue, "")?;

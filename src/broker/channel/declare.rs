@@ -12,7 +12,7 @@ use crate::{
         vhost_state::IfUnused,
     },
     engine::{
-        definition::{ExchangeDeclaration, QueueDeclaration},
+        definition::{ExchangeDeclaration, QueueDeclaration, QueueType},
         entity::{Endpoint, without_line_breaks},
         queue::DeleteConditions,
         topology,
@@ -118,11 +118,11 @@ impl Channel {
                 cell
             };
             self.memory.lock().last_queue = Some(cell.name.clone());
-            let snapshot = cell.snapshot();
+            let (ready, consumers) = cell.declared_counts();
             Ok(QueueDeclared {
                 queue: cell.name.clone(),
-                message_count: count(snapshot.ready),
-                consumer_count: count(snapshot.consumers as u64),
+                message_count: count(ready),
+                consumer_count: count(consumers as u64),
             })
         })
     }
@@ -160,7 +160,7 @@ impl Channel {
     ///
     /// `NotFound`, `NoPreviousQueue`, `Locked`.
     pub fn queue_purge(&self, queue: &str) -> Result<u32> {
-        self.run(|| Ok(count(self.queue(queue)?.purge())))
+        self.run(|| Ok(count(self.queue(queue)?.purge(u64::MAX))))
     }
 
     /// Deletes a queue and says how many messages were ready. It is no error if there is none.
@@ -176,8 +176,28 @@ impl Channel {
                 ..DeleteConditions::default()
             };
             let queue = self.queue_name(of.queue)?;
+            self.check_conditions(&queue, conditions)?;
             self.vhost().delete_queue(&queue, Some(self.owner()), conditions).map(count)
         })
+    }
+
+    /// Quorum queues of `RabbitMQ` go without asking.
+    fn check_conditions(&self, queue: &str, conditions: DeleteConditions) -> Result<()> {
+        let flag = match conditions {
+            DeleteConditions { unused: true, .. } => "if-unused",
+            DeleteConditions { empty: true, .. } => "if-empty",
+            _ => return Ok(()),
+        };
+        let vhost = self.vhost();
+        let Ok(cell) = vhost.queue(queue, Some(self.owner())) else { return Ok(()) };
+        match cell.definition.parsed.queue_type {
+            QueueType::Classic => Ok(()),
+            QueueType::Quorum => Err(Error::not_implemented(format!(
+                "cannot delete {}. queue.delete operations with {flag} flag set are not supported \
+                 by quorum queues",
+                Endpoint::Queue(cell.name.clone()).in_vhost(&vhost.name),
+            ))),
+        }
     }
 
     /// The pseudo queue, and each address that somebody waits at, can be declared and is there.

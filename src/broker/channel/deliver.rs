@@ -7,6 +7,7 @@ use crate::{
     DirectReplyFault, Entity, Error, ErrorKind, Name, Result,
     broker::{
         bounds,
+        cell::QueueCell,
         channel_state::{self, ChannelConsumer, Outstanding},
         connection_state,
         event::{Delivered, DeliveryTag},
@@ -17,7 +18,7 @@ use crate::{
         reply::{self, ReplySlot},
     },
     engine::{
-        definition::ConsumerArguments,
+        definition::{ConsumerArguments, QueueType},
         entity::Endpoint,
         queue::{AckMode, ConsumerTerms, Custody, Settlement, Sharing},
     },
@@ -76,12 +77,18 @@ impl Channel {
             let queue_type = cell.definition.parsed.queue_type;
             let arguments = ConsumerArguments::parse(queue_type, &of.arguments)
                 .map_err(|invalid| refusal::consumer_argument(&cell.name, invalid, &vhost.name))?;
+            let is_shared = queue_type == QueueType::Quorum || !of.exclusive;
+            if queue_type == QueueType::Quorum && self.state.has_window() {
+                let queue = Endpoint::Queue(cell.name.clone()).in_vhost(&vhost.name);
+                return Err(Error::not_implemented(format!("{queue} does not support global qos")));
+            }
             let terms = ConsumerTerms {
                 mode: ack_mode(of.auto_ack),
                 custody: Custody::Queue,
-                sharing: if of.exclusive { Sharing::Exclusive } else { Sharing::Shared },
+                sharing: if is_shared { Sharing::Shared } else { Sharing::Exclusive },
                 priority: arguments.priority,
                 prefetch: self.memory.lock().prefetch,
+                timeout: arguments.timeout(),
             };
             let outlet = Outlet::Channel(ChannelOutlet {
                 channel: Arc::clone(&self.state),
@@ -151,6 +158,7 @@ impl Channel {
         self.run(|| {
             self.vhost().check_open()?;
             let cell = self.queue(of.queue)?;
+            check_gettable(&cell, &self.vhost().name)?;
             let Some((message, key, ready)) = cell.get(ack_mode(of.auto_ack), Custody::Queue)
             else {
                 return Ok(None);
@@ -181,7 +189,8 @@ impl Channel {
     ///
     /// `UnknownDelivery` if the tag is not outstanding, whatever lower ones are.
     pub fn basic_nack(&self, of: Nack) -> Result<()> {
-        self.settle(of.delivery_tag, of.multiple, not_done(of.requeue))
+        let settlement = if of.requeue { Settlement::Requeue } else { Settlement::Reject };
+        self.settle(of.delivery_tag, of.multiple, settlement)
     }
 
     /// Settles a delivery as not done.
@@ -190,7 +199,8 @@ impl Channel {
     ///
     /// `UnknownDelivery` if the tag is not outstanding.
     pub fn basic_reject(&self, of: Reject) -> Result<()> {
-        self.settle(of.delivery_tag, false, not_done(of.requeue))
+        let settlement = if of.requeue { Settlement::Fail } else { Settlement::Reject };
+        self.settle(of.delivery_tag, false, settlement)
     }
 
     /// Puts back all that is outstanding.
@@ -259,14 +269,20 @@ impl Channel {
     }
 }
 
+/// Quorum queues of `RabbitMQ` with a single active consumer give nothing to others.
+fn check_gettable(cell: &QueueCell, vhost: &Name) -> Result<()> {
+    let parsed = &cell.definition.parsed;
+    if parsed.queue_type == QueueType::Quorum && parsed.single_active_consumer {
+        let kind = ErrorKind::SingleActive { queue: cell.name.clone() };
+        return Err(Error::new(kind, vhost));
+    }
+    Ok(())
+}
+
 fn duplicate_tag(tag: &str) -> Error {
     Error::plain(ErrorKind::DuplicateConsumerTag { consumer_tag: Name::from(tag) })
 }
 
 fn ack_mode(auto_ack: bool) -> AckMode {
     if auto_ack { AckMode::Auto } else { AckMode::Manual }
-}
-
-fn not_done(requeue: bool) -> Settlement {
-    if requeue { Settlement::Requeue } else { Settlement::Reject }
 }

@@ -6,8 +6,9 @@ use crate::{
     broker::{
         bounds,
         channel_state::{Begun, Mode},
-        connection_state,
+        connection_state, dead_letters,
         event::DeliveryTag,
+        intake::Intake,
         method::Publish,
         publish::{self, Found, Source},
         publish_error::{PublishError, PublishReason},
@@ -62,9 +63,11 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// `WrongMode` if the channel is not transactional. `Full` changes nothing: the returns do not
-    /// fit among the untaken events of this channel. The transaction can be tried again when events
-    /// have been taken, or rolled back.
+    /// `WrongMode` if the channel is not transactional. `PartialCommit` closes the channel: a queue
+    /// with [`Overflow::RejectPublish`](crate::Overflow::RejectPublish) had no room for one of the
+    /// messages; all the rest has happened. `Full` changes nothing: the returns do not fit among
+    /// the untaken events of this channel. The transaction can be tried again when events have been
+    /// taken, or rolled back.
     pub fn tx_commit(&self) -> Result<()> {
         self.run(|| {
             let vhost = self.vhost();
@@ -74,19 +77,24 @@ impl Channel {
                 .take_settlements()
                 .into_iter()
                 .partition(|of| of.settlement == Settlement::Accept);
-            self.settle_all(acks);
-            publish::with_found(|found| {
-                for TxPublish { held, queues, mandatory, room } in buffer.publishes.drain(..) {
-                    let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
-                    cells.for_each(|cell| found.add(cell));
-                    self.enqueue(&held, mandatory, found);
-                    found.clear();
-                    drop(room);
-                }
+            let mut is_whole = true;
+            dead_letters::after(|| {
+                self.settle_all(acks);
+                publish::with_found(|found| {
+                    for publish in buffer.publishes.drain(..) {
+                        let TxPublish { source, held, queues, mandatory, room } = publish;
+                        let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
+                        cells.for_each(|cell| found.add(cell));
+                        let intake = self.enqueue(&source, &held, mandatory, found);
+                        is_whole &= !intake.fails_commit();
+                        found.clear();
+                        drop(room);
+                    }
+                });
+                drop(places);
+                self.settle_all(others);
             });
-            drop(places);
-            self.settle_all(others);
-            Ok(())
+            if is_whole { Ok(()) } else { Err(Error::plain(ErrorKind::PartialCommit)) }
         })
     }
 
@@ -148,9 +156,10 @@ impl Channel {
         found.remember(vhost, &source, label);
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
         match self.state.begin_publish(mandatory) {
-            Some(Begun::Tx) => self.buffer(message, mandatory, found),
+            Some(Begun::Tx) => self.buffer(source, message, mandatory, found),
             Some(Begun::Now { is_confirmed, room }) => {
-                let published = self.publish_now(message, (mandatory, is_confirmed), found);
+                let how = (&source, mandatory, is_confirmed);
+                let published = self.publish_now(message, how, found);
                 drop(room);
                 published
             }
@@ -186,7 +195,7 @@ impl Channel {
     fn publish_now(
         &self,
         message: Message,
-        (mandatory, is_confirmed): (Mandatory, bool),
+        (source, mandatory, is_confirmed): (&Source, Mandatory, bool),
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
         let bytes = message.bytes();
@@ -201,8 +210,12 @@ impl Channel {
         // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
         // replies to itself, it returns and confirms first what goes to no queue.
         let late = if found.queue_count() == 0 { found.take_replies() } else { Replies::default() };
-        self.enqueue(&held, mandatory, found);
-        let number = if is_confirmed { self.state.confirm() } else { None };
+        let is_refused = self.enqueue(source, &held, mandatory, found).refused() > 0;
+        let number = match (is_confirmed, is_refused) {
+            (false, _) => None,
+            (true, false) => self.state.confirm(),
+            (true, true) => self.state.refuse(),
+        };
         late.deliver(&held);
         Ok(number)
     }
@@ -221,6 +234,7 @@ impl Channel {
     /// now, too, as in `RabbitMQ`, whatever becomes of the transaction.
     fn buffer(
         &self,
+        source: Source,
         message: Message,
         mandatory: Mandatory,
         found: &mut Found,
@@ -245,7 +259,7 @@ impl Channel {
         };
         let queues = found.queues(self.vhost()).iter().map(|cell| cell.name.clone()).collect();
         let held = publish::held(message);
-        let publish = TxPublish { held: held.clone(), queues, mandatory, room };
+        let publish = TxPublish { source, held: held.clone(), queues, mandatory, room };
         let late = self.state.with_mode(|mode| match mode {
             Mode::Tx(buffer) => {
                 buffer.publish(publish);
@@ -287,12 +301,21 @@ impl Channel {
         returns.ok_or_else(|| full("events"))
     }
 
-    /// Puts a message into its queues. If none takes it and it is mandatory, it comes back.
-    fn enqueue(&self, held: &Held, mandatory: Mandatory, found: &mut Found) {
-        let queues = found.enqueue(held.clone());
-        if queues == 0 && mandatory == Mandatory::Yes {
+    /// Puts a message into its queues. If there are none and it is mandatory, it comes back.
+    /// A queue that refuses it makes its confirm a nack, whoever else has it.
+    fn enqueue(
+        &self,
+        source: &Source,
+        held: &Held,
+        mandatory: Mandatory,
+        found: &mut Found,
+    ) -> Intake {
+        let intake = found.enqueue(held.clone());
+        self.vhost().tally(source).count(&intake);
+        if !intake.has_reached() && mandatory == Mandatory::Yes {
             self.state.send_back(held);
         }
+        intake
     }
 }
 

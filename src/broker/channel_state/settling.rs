@@ -119,6 +119,11 @@ impl ChannelState {
         Resumed { cells: std::mem::take(&mut state.blocked), room_of: None }
     }
 
+    /// Whether the channel as a whole has a window.
+    pub(crate) fn has_window(&self) -> bool {
+        self.state.lock().window.is_limited()
+    }
+
     /// Changes the window of the channel; `None` is unlimited.
     pub(crate) fn set_window(&self, limit: Option<u32>) -> Resumed {
         let mut state = self.state.lock();

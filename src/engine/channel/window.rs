@@ -31,6 +31,10 @@ impl Window {
         true
     }
 
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// So many deliveries to consumers are settled.
     pub(crate) fn release(&mut self, deliveries: u32) {
         if self.volume != 0 {

@@ -138,10 +138,16 @@ fn dead_letter_strategy(value: &Value) -> Result<DeadLetterStrategy, ArgumentFau
     }
 }
 
-/// Any value is accepted, as `RabbitMQ` does: less than zero limits like zero, and what is no
-/// integer does not limit at all.
+/// Any value is accepted, as `RabbitMQ` does: less than zero limits like zero, a fraction like the
+/// whole number below it, and what is no number does not limit at all.
+#[expect(clippy::cast_possible_truncation, reason = "a limit beyond all counts is none")]
 fn delivery_limit(value: &Value) -> Option<u64> {
-    integer(value).ok().map(|limit| u64::try_from(limit).unwrap_or_default())
+    let limit = match value {
+        Value::F32(number) => number.floor() as i64,
+        Value::F64(number) => number.floor() as i64,
+        value => integer(value).ok()?,
+    };
+    Some(u64::try_from(limit).unwrap_or_default())
 }
 
 fn overflow(value: &Value) -> Result<Overflow, ArgumentFault> {

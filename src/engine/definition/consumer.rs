@@ -1,5 +1,7 @@
 //! The arguments of a consumer.
 
+use std::time::Duration;
+
 use crate::{Table, Value};
 
 use super::{
@@ -24,6 +26,11 @@ pub(crate) struct ConsumerArguments {
 }
 
 impl ConsumerArguments {
+    /// How long a delivery may be unsettled, if the consumer says so.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
+
     /// Checks the arguments of a consumer on a queue of this type.
     ///
     /// `x-cancel-on-ha-failover` is checked and means nothing, since there are no replicas to

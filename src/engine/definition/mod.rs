@@ -14,9 +14,11 @@ mod queue_type;
 mod reader;
 mod retry;
 
+pub(crate) use arguments::{DeadLetterStrategy, Overflow, QueueArguments};
 pub(crate) use consumer::ConsumerArguments;
 pub(crate) use exchange::{ExchangeDeclaration, ExchangeDefinition};
 pub(crate) use fault::InvalidArgument;
 pub(crate) use mismatch::Mismatch;
 pub(crate) use queue::{InvalidQueue, QueueDeclaration, QueueDefaults, QueueDefinition};
 pub(crate) use queue_type::QueueType;
+pub(crate) use retry::{Retried, RetryPolicy};

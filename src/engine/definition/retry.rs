@@ -103,7 +103,6 @@ impl RetryPolicy {
     ///
     /// `draw`, a random number of 0 to 1, spreads the delays: it is multiplied by
     /// `1 - jitter + 2 * jitter * draw`, and is never longer than the maximum.
-    #[cfg_attr(not(test), expect(dead_code, reason = "queues do not delay messages yet"))]
     pub(crate) fn delay(&self, returns: u32, draw: f64) -> Duration {
         let (min, max) = (Duration::from_millis(self.min_ms), Duration::from_millis(self.max_ms));
         let returns = returns.max(1);

@@ -9,11 +9,11 @@
 //! active; when it goes, the highest priority follows, and among equals the longest waiting. The
 //! one that follows is chosen at once and joins the round when something sets it going.
 
-use std::{collections::VecDeque, num::NonZeroU64};
+use std::{collections::VecDeque, num::NonZeroU64, time::Duration};
 
 use slab::Slab;
 
-use super::{recipient::Recipient, unacked::Newest};
+use super::{Flow, recipient::Recipient, unacked::Newest};
 
 /// Whether what is delivered stays unacked until it is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,26 @@ pub(crate) struct ConsumerTerms {
     pub(crate) priority: i32,
     /// How many deliveries may be unacked at a time; `None` is unlimited.
     pub(crate) prefetch: Option<u32>,
+    /// How long a delivery may be unsettled; `None` for as long as the queue grants.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// How a delivery of a consumer has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Accepted,
+    /// Given up, or dropped because the consumer lagged behind.
+    Rejected,
+    Returned,
+}
+
+/// What a consumer was handed, and what became of it. What needs no settling does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConsumerCounts {
+    pub(crate) unacked: u64,
+    pub(crate) acked: u64,
+    pub(crate) rejected: u64,
+    pub(crate) returned: u64,
 }
 
 impl ConsumerTerms {
@@ -93,6 +113,9 @@ struct Consumer<C> {
     room: u32,
     /// Where the chain of its hand-outs ends.
     newest: Newest,
+    acked: u64,
+    rejected: u64,
+    returned: u64,
     standing: Standing,
     recipient: C,
 }
@@ -147,6 +170,7 @@ pub(crate) struct Consumers<C> {
     round: Vec<Level>,
     exclusive: Option<ConsumerId>,
     selection: Selection,
+    flow: Flow,
 }
 
 /// Which consumers take part in the round.
@@ -166,7 +190,16 @@ impl<C: Recipient> Consumers<C> {
             round: Vec::new(),
             exclusive: None,
             selection: Selection::All,
+            flow: Flow::Running,
         }
+    }
+
+    pub(super) fn set_flow(&mut self, flow: Flow) {
+        self.flow = flow;
+    }
+
+    pub(super) fn flow(&self) -> Flow {
+        self.flow
     }
 
     /// Lets one consumer at a time be active. Takes effect for consumers that register from now
@@ -199,6 +232,9 @@ impl<C: Recipient> Consumers<C> {
             serial,
             room: terms.most(),
             newest: Newest::NOTHING,
+            acked: 0,
+            rejected: 0,
+            returned: 0,
             standing: Standing::Standby,
             recipient,
         };
@@ -268,6 +304,9 @@ impl<C: Recipient> Consumers<C> {
     /// the turn.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Turn> {
+        if self.flow == Flow::Paused {
+            return None;
+        }
         for level in &mut self.round {
             while let Some(&slot) = level.turns.front() {
                 let consumer =
@@ -298,13 +337,18 @@ impl<C: Recipient> Consumers<C> {
 
     /// So many of a consumer's deliveries are settled. Does nothing if the consumer is gone.
     #[inline]
-    pub(crate) fn settled(&mut self, id: ConsumerId, count: u32) {
+    pub(super) fn settled(&mut self, id: ConsumerId, count: u32, ending: Ending) {
         let Some(consumer) = self.slots.get_mut(id.slot) else { return };
         if consumer.serial != id.serial {
             return;
         }
         self.full -= usize::from(!consumer.has_room());
         consumer.room += count;
+        match ending {
+            Ending::Accepted => consumer.acked += u64::from(count),
+            Ending::Rejected => consumer.rejected += u64::from(count),
+            Ending::Returned => consumer.returned += u64::from(count),
+        }
         if consumer.standing == Standing::Full {
             self.join_round(id.slot);
         }
@@ -336,6 +380,33 @@ impl<C: Recipient> Consumers<C> {
     #[inline]
     pub(crate) fn has_room(&self, id: ConsumerId) -> bool {
         self.get(id).is_some_and(Consumer::has_room)
+    }
+
+    /// How many of them do not stand by.
+    pub(super) fn taking_part(&self) -> usize {
+        match self.selection {
+            Selection::All => self.slots.len(),
+            Selection::SingleActive(active) => usize::from(active.is_some()),
+        }
+    }
+
+    pub(super) fn has(&self, id: ConsumerId) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// How long its deliveries may be unsettled, if it says so itself.
+    pub(super) fn timeout(&self, id: ConsumerId) -> Option<Duration> {
+        self.get(id)?.terms.timeout
+    }
+
+    pub(super) fn counts(&self, id: ConsumerId) -> Option<ConsumerCounts> {
+        let consumer = self.get(id)?;
+        Some(ConsumerCounts {
+            unacked: u64::from(consumer.terms.most() - consumer.room),
+            acked: consumer.acked,
+            rejected: consumer.rejected,
+            returned: consumer.returned,
+        })
     }
 
     pub(crate) fn recipient(&mut self, id: ConsumerId) -> Option<&mut C> {

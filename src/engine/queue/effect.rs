@@ -5,7 +5,7 @@
 //! waits until the caller has let go of the queue: those to be woken, other queues, the topology,
 //! and the destructors of bodies, which are the user's code.
 
-use super::{consumers::ConsumerId, entry::Held};
+use super::{consumers::ConsumerId, death::Dead, entry::Held};
 use crate::engine::ids::Seq;
 
 /// What has to be done after the queue is let go.
@@ -20,6 +20,8 @@ pub(crate) enum Outward {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Staged {
     Enqueued(Seq),
+    /// It has got another place.
+    Renumbered(Seq, Seq),
     Settled(Seq),
 }
 
@@ -41,6 +43,8 @@ pub(crate) struct Effects {
     pub(crate) outward: Vec<Outward>,
     /// Messages that have left the queue for good, to be dropped by the caller.
     pub(crate) freed: Vec<Held>,
+    /// Messages that are to go where the queue's dead letters go, in the order of their deaths.
+    pub(crate) dead: Vec<Dead>,
     pub(crate) staged: Vec<Staged>,
     staging: Staging,
 }
@@ -50,7 +54,8 @@ impl Effects {
         Self { staging, ..Self::default() }
     }
 
-    /// Whether the caller has nothing to do. (What is staged is for the store.)
+    /// Whether the caller has nothing to do, but perhaps for what only queues with options have.
+    /// (What is staged is for the store.)
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
         self.alerts.is_empty() && self.outward.is_empty() && self.freed.is_empty()

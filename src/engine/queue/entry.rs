@@ -1,6 +1,11 @@
 //! One message in a queue, and the message as a queue holds it.
 
+use std::time::Duration;
+
 use crate::{Message, engine::ids::Seq};
+
+/// In which header a quorum queue shows how often a message was received before and given back.
+const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// A message that waits in its queue. Small, since a backlog consists of these.
 #[derive(Clone, Debug)]
@@ -21,8 +26,9 @@ pub(crate) struct Stamp {
 
 /// What has become of a message before, in one word.
 ///
-/// The lowest bit says whether it was handed out, seen or not; the others count how many times a
-/// consumer received it and gave it back.
+/// The lowest bit says whether it was handed out, seen or not; the next, of one that is handed out,
+/// whether it comes back by itself; the others count how many times a consumer received it and gave
+/// it back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Past(u32);
 
@@ -64,7 +70,7 @@ impl Past {
     /// It was received, and given back.
     #[must_use]
     pub(crate) fn returned(self) -> Self {
-        Self(self.0.checked_add(2).unwrap_or(self.0) | 1)
+        Self(self.0.checked_add(4).unwrap_or(self.0) | 1)
     }
 
     pub(crate) fn is_redelivered(self) -> bool {
@@ -72,7 +78,17 @@ impl Past {
     }
 
     pub(crate) fn returns(self) -> u32 {
-        self.0 >> 1
+        self.0 >> 2
+    }
+
+    /// It comes back by itself, if it is not settled for too long.
+    #[must_use]
+    pub(super) fn with_lease(self) -> Self {
+        Self(self.0 | 2)
+    }
+
+    pub(super) fn has_lease(self) -> bool {
+        self.0 & 2 > 0
     }
 }
 
@@ -82,6 +98,42 @@ impl Held {
     pub(crate) fn bytes(&self) -> u32 {
         match self {
             Self::Resident(message) => message.bytes(),
+        }
+    }
+
+    /// The bytes of its body alone.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        match self {
+            Self::Resident(message) => message.body().len() as u64,
+        }
+    }
+
+    /// The priority that its publisher gave it; zero if none.
+    pub(crate) fn priority(&self) -> u8 {
+        match self {
+            Self::Resident(message) => message.priority().unwrap_or_default(),
+        }
+    }
+
+    /// Whether its publisher lets it wait for a time only.
+    #[inline]
+    pub(crate) fn expires(&self) -> bool {
+        match self {
+            Self::Resident(message) => message.expires(),
+        }
+    }
+
+    /// How long its publisher lets it wait.
+    #[inline]
+    pub(crate) fn expiration(&self) -> Option<Duration> {
+        match self {
+            Self::Resident(message) => message.time_to_live(),
+        }
+    }
+
+    pub(super) fn show_returns(&mut self, returns: u32) {
+        match self {
+            Self::Resident(message) => message.put_header(DELIVERY_COUNT, i64::from(returns)),
         }
     }
 }
@@ -99,6 +151,6 @@ mod tests {
         let twice = fresh.returned().unseen().returned();
         assert_eq!((twice.is_redelivered(), twice.returns()), (true, 2));
         let most = Past(u32::MAX).returned();
-        assert_eq!((most.is_redelivered(), most.returns()), (true, u32::MAX >> 1));
+        assert_eq!((most.is_redelivered(), most.returns()), (true, u32::MAX >> 2));
     }
 }

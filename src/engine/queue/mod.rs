@@ -8,37 +8,58 @@
 
 mod consumers;
 mod counts;
+mod death;
+mod delayed;
 mod effect;
 mod entry;
 mod idle;
+mod inspection;
+mod lapse;
+mod latency;
+mod leases;
+mod limit;
+mod line;
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::indexing_slicing, reason = "a model may panic: that is its way to speak")]
 pub(crate) mod model;
+mod notes;
+mod options;
+mod overflow;
 mod ready;
 mod recipient;
 mod ring;
+mod settling;
 #[cfg(test)]
 mod tests;
 mod unacked;
 
 use std::time::Duration;
 
-pub(crate) use consumers::{AckMode, ConsumerId, ConsumerTerms, Custody, InExclusiveUse, Sharing};
+pub(crate) use consumers::{
+    AckMode, ConsumerCounts, ConsumerId, ConsumerTerms, Custody, InExclusiveUse, Sharing,
+};
 pub(crate) use counts::Counts;
+pub(crate) use death::{Burial, Dead, Reason};
 pub(crate) use effect::{Effects, Outward, Staging};
-pub(crate) use entry::Held;
+pub(crate) use entry::{Held, Past};
+pub use latency::Latency;
 pub(crate) use recipient::{Attention, HandOver, Handed, Received, Recipient};
 pub(crate) use unacked::UnackedKey;
 
 use self::{
     consumers::{Consumers, Turn},
+    death::Moving,
+    delayed::Delayed,
     effect::Staged,
     entry::{Entry, Stamp},
-    idle::Idle,
+    options::Options,
     ready::Ready,
-    unacked::{HandOut, Unacked},
+    unacked::Unacked,
 };
-use super::{definition::QueueDefinition, ids::Seq};
+use super::{
+    definition::{QueueDefaults, QueueDefinition},
+    ids::Seq,
+};
 use crate::time::Moment;
 
 /// How a hand-out ends.
@@ -48,12 +69,18 @@ pub(crate) enum Settlement {
     Accept,
     /// Done by being received.
     AcceptOnReceipt,
+    /// Back to its place: whoever had it has gone.
+    Abandon,
     /// It gives way at a limit: the message is gone.
     Drop,
-    /// Not wanted: the message is gone.
+    /// Back to its place: whoever had it failed at it.
+    Fail,
+    /// Not wanted: the message dies.
     Reject,
-    /// Back to its place, having been seen.
+    /// Back to its place, on purpose.
     Requeue,
+    /// Back to its place after a time.
+    RetryIn(Duration),
     /// Back to its place from a mailbox: nobody saw it, so it counts as no attempt.
     ReturnUnseen,
 }
@@ -81,32 +108,62 @@ pub(crate) struct Remains<C> {
     pub(crate) ready: u64,
     /// Its consumers, oldest first.
     pub(crate) consumers: Vec<C>,
-    messages: (Ready, Unacked),
+    messages: (Ready, Unacked, Delayed),
 }
 
 impl<C> Remains<C> {
     /// What it held, to be dropped one by one where no lock is held.
     pub(crate) fn into_messages(self) -> impl Iterator<Item = Held> {
-        let (ready, unacked) = self.messages;
-        ready.into_messages().chain(unacked.into_messages())
+        let (ready, unacked, delayed) = self.messages;
+        ready.into_messages().chain(unacked.into_messages()).chain(delayed.into_messages())
     }
 }
 
-/// The queue has been deleted. The message comes back.
+/// A message that the queue did not take. It comes back.
 #[derive(Debug)]
-pub(crate) struct Deleted(pub(crate) Held);
+pub(crate) enum Refused {
+    /// The queue has been deleted.
+    Deleted(Held),
+    /// Boxed, since the result of every enqueue has room for it.
+    Full(Box<NoRoom>),
+}
+
+/// A declared bound left no room.
+#[derive(Debug)]
+pub(crate) struct NoRoom {
+    pub(crate) held: Held,
+    /// The argument that sets it.
+    pub(crate) bound: &'static str,
+    pub(crate) fate: Fate,
+}
+
+/// What has become of a message that was refused for want of room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Its publisher still has it, and nobody else.
+    Returned,
+    /// A copy is a dead letter.
+    DeadLettered,
+}
+
+/// What one sees of a message without taking it.
+#[derive(Clone, Debug)]
+pub(crate) struct Peeked {
+    pub(crate) held: Held,
+    pub(crate) past: Past,
+}
+
+/// Whether a queue hands anything out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Paused,
+    Running,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Alive,
     Deleted,
-}
-
-/// What some queues do and most do not.
-#[derive(Debug, Default)]
-struct Options {
-    /// `x-expires`: the queue goes when nobody has used it for a time.
-    idle: Option<Idle>,
 }
 
 /// The state of one queue. `C` is the far end of its consumers.
@@ -116,57 +173,51 @@ pub(crate) struct QueueCore<C> {
     unacked: Unacked,
     consumers: Consumers<C>,
     next_seq: u64,
-    /// Invariant: the byte sizes of what is ready and unacked.
+    /// Invariant: the byte sizes of everything that the queue has, in whatever state.
     bytes: u64,
+    /// What is on its way to where dead letters go.
+    moving: Moving,
     counts: Counts,
     life: Life,
     /// Whether losing the last consumer ends the queue.
     auto_delete: bool,
+    /// `None` for a plain queue: all that it pays for options is to look here.
     options: Option<Box<Options>>,
 }
 
 impl<C: Recipient> QueueCore<C> {
     /// An empty queue, in use from `now` on.
-    pub(crate) fn new(definition: &QueueDefinition, now: Moment) -> Self {
-        let mut queue = Self {
-            ready: Ready::default(),
+    pub(crate) fn new(definition: &QueueDefinition, defaults: QueueDefaults, now: Moment) -> Self {
+        let parsed = &definition.parsed;
+        let options = Options::new(definition, defaults, now);
+        let mut consumers = Consumers::new();
+        if parsed.single_active_consumer {
+            consumers.select_single_active();
+        }
+        Self {
+            ready: Ready::new(parsed.priority_max.unwrap_or_default()),
             unacked: Unacked::default(),
-            consumers: Consumers::new(),
-            next_seq: 0,
+            consumers,
+            next_seq: options.as_ref().map_or(0, |options| options.first_seq()),
             bytes: 0,
+            moving: Moving::default(),
             counts: Counts::default(),
             life: Life::Alive,
-            auto_delete: false,
-            options: None,
-        };
-        queue.reconfigure(definition, now);
-        queue
-    }
-
-    /// Takes over what the definition says about behaviour.
-    pub(crate) fn reconfigure(&mut self, definition: &QueueDefinition, now: Moment) {
-        self.auto_delete = definition.auto_delete;
-        if definition.parsed.single_active_consumer {
-            self.consumers.select_single_active();
+            auto_delete: definition.auto_delete,
+            options,
         }
-        self.options = definition.parsed.expires_ms.map(|after_ms| {
-            let idle = Idle::new(Duration::from_millis(after_ms), now);
-            Box::new(Options { idle: Some(idle) })
-        });
     }
 
     /// Adds a message at the end, and hands it out if anyone has credit.
     #[inline]
-    pub(crate) fn enqueue(&mut self, held: Held, effects: &mut Effects) -> Result<(), Deleted> {
+    pub(crate) fn enqueue(&mut self, held: Held, effects: &mut Effects) -> Result<(), Refused> {
         if self.life == Life::Deleted {
-            return Err(Deleted(held));
+            return Err(Refused::Deleted(held));
         }
-        let seq = Seq(self.next_seq);
-        self.next_seq += 1;
-        let entry = Entry::fresh(seq, held);
-        self.bytes += entry.stamp.bytes();
-        self.counts.enqueued += 1;
-        effects.stage(Staged::Enqueued(seq));
+        if self.options.is_some() {
+            return self.enqueue_with_options(held, effects);
+        }
+        let entry = self.accept(held, effects);
         let is_set_going = self.consumers.set_going();
         if self.ready.is_empty()
             && let Some(turn) = self.consumers.next()
@@ -181,98 +232,75 @@ impl<C: Recipient> QueueCore<C> {
         Ok(())
     }
 
+    /// Like [`enqueue`](Self::enqueue), whatever bounds are declared.
+    pub(crate) fn enqueue_anyway(
+        &mut self,
+        held: Held,
+        effects: &mut Effects,
+    ) -> Result<(), Refused> {
+        if self.life == Life::Alive && self.options.is_some() {
+            self.take_in(held, effects);
+            return Ok(());
+        }
+        self.enqueue(held, effects)
+    }
+
     /// Whether an [`enqueue`](Self::enqueue) comes out differently if settlements that have been
     /// made and not told are told before it. While messages wait it does not: they are handed out
     /// in the same order, before or after one more has joined them.
     #[inline]
     pub(crate) fn depends_on_settlements(&self) -> bool {
-        self.ready.is_empty() && self.consumers.anyone_is_full()
+        self.options.is_some() || self.ready.is_empty() && self.consumers.anyone_is_full()
     }
 
-    /// Ends hand-outs, in this order, and then hands out what that made room for; what returns sets
-    /// a chosen consumer going, too. A key whose hand-out has ended already is passed over; the
-    /// answer counts the others.
-    ///
-    /// What goes back has to be in the custody of the queue; see [`give_back`](Self::give_back).
-    pub(crate) fn settle(
-        &mut self,
-        keys: &[UnackedKey],
-        settlement: Settlement,
-        effects: &mut Effects,
-    ) -> usize {
-        let settled = keys.iter().filter(|key| self.end(**key, None, settlement, effects)).count();
-        self.go_on_after(settlement, effects);
-        settled
-    }
-
-    /// Like [`settle`](Self::settle), for hand-outs whose holders have the messages.
-    pub(crate) fn give_back(
-        &mut self,
-        handed: impl IntoIterator<Item = (UnackedKey, Held)>,
-        settlement: Settlement,
-        effects: &mut Effects,
-    ) {
-        for (key, held) in handed {
-            self.end(key, Some(held), settlement, effects);
-        }
-        self.go_on_after(settlement, effects);
-    }
-
-    /// Accepts a hand-out and all earlier ones of the same consumer.
-    pub(crate) fn accept_through(&mut self, last: UnackedKey, effects: &mut Effects) -> u32 {
-        let Self { unacked, consumers, bytes, counts, .. } = self;
-        let (mut accepted, mut whose) = (0, None);
-        unacked.remove_through(
-            last,
-            |of| consumers.newest(of),
-            |HandOut { stamp, held, consumer, .. }| {
-                accepted += 1;
-                whose = consumer;
-                *bytes -= stamp.bytes();
-                effects.stage(Staged::Settled(stamp.seq));
-                effects.freed.extend(held);
-            },
-        );
-        counts.acked += u64::from(accepted);
-        if let Some(consumer) = whose {
-            consumers.settled(consumer, accepted);
-        }
-        self.serve(effects);
-        accepted
-    }
-
-    /// Takes the oldest ready message; with it comes the key if it has to be settled.
+    /// Takes the message that is first in line; with it comes the key if it has to be settled.
     pub(crate) fn get(
         &mut self,
         mode: AckMode,
         custody: Custody,
-        now: Moment,
         effects: &mut Effects,
     ) -> Option<(Handed, Option<UnackedKey>)> {
-        self.touch(now);
-        let entry = self.ready.pop()?;
-        let (handed, stamp, kept) = Handed::out_of(entry, mode.custody(custody));
+        self.touch();
+        if self.consumers.flow() == Flow::Paused {
+            return None;
+        }
+        let entry = self.pop_ready()?;
+        let timeout = self.timeout_of(None);
+        let custody = self.custody(custody, timeout);
+        if let Some(options) = &mut self.options {
+            options.measure(entry.stamp);
+        }
+        let (mut handed, stamp, kept) = Handed::out_of(entry, mode.custody(custody));
         let key = match mode {
             AckMode::Auto => {
-                self.leave(stamp, effects);
-                self.counts.auto_acked += 1;
+                self.settle_by_delivery(stamp, effects);
                 None
             }
             AckMode::Manual => Some(self.unacked.insert_got(stamp, kept)),
         };
+        if let Some(options) = &mut self.options {
+            if options.is_quorum {
+                handed.show_returns();
+            }
+            options.begin_lease(key, timeout, &mut handed);
+            self.expire(usize::MAX, effects);
+        }
         Some((handed, key))
     }
 
     /// Registers a consumer. Dispatches nothing, so that the caller can note the id first: a call
-    /// of [`dispatch`](Self::dispatch) has to follow.
+    /// of [`dispatch`](Self::dispatch) has to follow. One that grants its deliveries a time of its
+    /// own is preceded by [`begin_time`](Self::begin_time).
     pub(crate) fn consume(
         &mut self,
-        terms: ConsumerTerms,
+        mut terms: ConsumerTerms,
         recipient: C,
-        now: Moment,
     ) -> Result<ConsumerId, InExclusiveUse> {
+        debug_assert!(terms.timeout.is_none() || self.options.is_some(), "its time has begun");
+        terms.custody =
+            self.custody(terms.custody, terms.timeout.or_else(|| self.timeout_of(None)));
         let id = self.consumers.add(terms, recipient)?;
-        self.touch(now);
+        self.touch();
         Ok(id)
     }
 
@@ -283,11 +311,10 @@ impl<C: Recipient> QueueCore<C> {
     pub(crate) fn remove_consumer(
         &mut self,
         consumer: ConsumerId,
-        now: Moment,
         effects: &mut Effects,
     ) -> Option<C> {
         let recipient = self.consumers.remove(consumer)?;
-        self.touch(now);
+        self.touch();
         if self.auto_delete && self.consumers.is_empty() {
             effects.outward.push(Outward::Abandoned);
         }
@@ -306,33 +333,29 @@ impl<C: Recipient> QueueCore<C> {
         self.serve(effects);
     }
 
-    fn go_on_after(&mut self, settlement: Settlement, effects: &mut Effects) {
-        match settlement {
-            Settlement::Accept
-            | Settlement::AcceptOnReceipt
-            | Settlement::Drop
-            | Settlement::Reject => self.serve(effects),
-            Settlement::Requeue | Settlement::ReturnUnseen => self.dispatch(effects),
-        }
+    /// Stops handing out, or goes on with it.
+    pub(crate) fn set_flow(&mut self, flow: Flow, effects: &mut Effects) {
+        self.consumers.set_flow(flow);
+        self.serve(effects);
     }
 
-    fn serve(&mut self, effects: &mut Effects) {
-        while !self.ready.is_empty() {
-            let Some(turn) = self.consumers.next() else { break };
-            let entry = self.ready.pop().expect("it is not empty");
-            self.hand_over(entry, turn, effects);
-        }
+    pub(crate) fn flow(&self) -> Flow {
+        self.consumers.flow()
     }
 
-    /// Forgets what is ready and says how much that was. The caller drops the messages.
-    pub(crate) fn purge(&mut self, effects: &mut Effects) -> u64 {
+    /// Forgets what is ready, so much at most, and says how much that was. The caller drops the
+    /// messages.
+    pub(crate) fn purge(&mut self, most: u64, effects: &mut Effects) -> u64 {
         let mut purged = 0;
-        while let Some(entry) = self.ready.pop() {
+        while purged < most
+            && let Some(entry) = self.pop_ready()
+        {
             self.leave(entry.stamp, effects);
             effects.freed.push(entry.held);
             purged += 1;
         }
         self.counts.purged += purged;
+        self.expire(usize::MAX, effects);
         purged
     }
 
@@ -342,7 +365,7 @@ impl<C: Recipient> QueueCore<C> {
         &mut self,
         conditions: DeleteConditions,
     ) -> Result<Remains<C>, DeleteRefused> {
-        if conditions.empty && !self.ready.is_empty() {
+        if conditions.empty && !(self.ready.is_empty() && self.delayed_messages() == 0) {
             return Err(DeleteRefused::NotEmpty);
         }
         let is_fresh = conditions.expired_by.is_some_and(|now| !self.is_expired(now));
@@ -350,31 +373,15 @@ impl<C: Recipient> QueueCore<C> {
             return Err(DeleteRefused::InUse);
         }
         let ready = self.ready_messages();
-        self.counts.deleted += ready + self.unacked_messages();
+        self.counts.handed_settled += self.unacked.handed();
+        self.counts.deleted += ready + self.unacked_messages() + self.delayed_messages();
         self.life = Life::Deleted;
-        self.bytes = 0;
-        self.options = None;
-        let messages = (std::mem::take(&mut self.ready), std::mem::take(&mut self.unacked));
+        self.bytes = self.moving.bytes;
+        let delayed = self.options.take().map(|options| options.delayed).unwrap_or_default();
+        let (ready_ones, unacked) =
+            (std::mem::take(&mut self.ready), std::mem::take(&mut self.unacked));
+        let messages = (ready_ones, unacked, delayed);
         Ok(Remains { ready, consumers: self.consumers.remove_all(), messages })
-    }
-
-    /// Someone uses the queue, which puts off its expiry.
-    pub(crate) fn touch(&mut self, now: Moment) {
-        if let Some(idle) = self.options.as_mut().and_then(|options| options.idle.as_mut()) {
-            idle.touch(now);
-        }
-    }
-
-    /// Whether the queue has been unused for so long that it goes.
-    pub(crate) fn is_expired(&self, now: Moment) -> bool {
-        self.next_deadline().is_some_and(|deadline| deadline <= now)
-    }
-
-    /// When something falls due unless the queue is used before: asked for after each call.
-    #[must_use]
-    pub(crate) fn next_deadline(&self) -> Option<Moment> {
-        let idle = self.options.as_ref()?.idle.as_ref()?;
-        self.consumers.is_empty().then(|| idle.deadline())
     }
 
     pub(crate) fn is_deleted(&self) -> bool {
@@ -404,57 +411,155 @@ impl<C: Recipient> QueueCore<C> {
         self.unacked.len() as u64
     }
 
+    /// Messages that are to be tried again later.
+    pub(crate) fn delayed_messages(&self) -> u64 {
+        self.options.as_ref().map_or(0, |options| options.delayed.len() as u64)
+    }
+
+    /// Dead letters that have not arrived.
+    pub(crate) fn moving_messages(&self) -> u64 {
+        self.moving.messages
+    }
+
     pub(crate) fn consumer_count(&self) -> usize {
         self.consumers.len()
     }
 
-    /// The byte sizes of what is ready and unacked.
+    /// How many consumers AMQP's methods tell of. Of a quorum queue these are also those who have
+    /// got a message and not settled it, each for as long, and those who have been cancelled with
+    /// unsettled ones; those who stand by are none.
+    pub(crate) fn told_consumers(&self) -> usize {
+        if !self.is_quorum() {
+            return self.consumers.len();
+        }
+        self.consumers.taking_part() + self.unacked.holders(|id| !self.consumers.has(id))
+    }
+
+    /// What a consumer was handed, and what became of that.
+    pub(crate) fn consumer_counts(&self, consumer: ConsumerId) -> Option<ConsumerCounts> {
+        self.consumers.counts(consumer)
+    }
+
+    /// How long messages have waited, if that is measured.
+    pub(crate) fn latency(&self) -> Option<&Latency> {
+        self.options.as_ref()?.latency.as_deref()
+    }
+
+    /// The byte sizes of everything that the queue has.
     #[inline]
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        self.counts
+        let delivered = self.unacked.handed() + self.counts.handed_settled;
+        Counts { delivered, handed_settled: 0, ..self.counts }
     }
 
-    /// Checks every invariant of this layer. Takes time in proportion to the messages held.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn check_invariants(&self) {
-        self.ready.check_invariants();
-        self.consumers.check_invariants(|id, newest| {
-            self.unacked.check_chain(id, newest);
-            let handed = self.unacked.iter().filter(|handed| handed.consumer == Some(id));
-            u32::try_from(handed.count()).expect("fewer than a consumer may have")
-        });
-        let held = self.ready_messages() + self.unacked_messages();
-        assert_eq!(
-            self.counts.enqueued,
-            held + self.counts.gone(),
-            "conservation: {:?}",
-            self.counts
-        );
-        let ready = self.ready.iter().map(|entry| entry.stamp.bytes());
-        let unacked = self.unacked.iter().map(|handed| handed.stamp.bytes());
-        assert_eq!(self.bytes, ready.sum::<u64>() + unacked.sum::<u64>(), "bytes held");
+    /// A message that passes every check.
+    #[inline]
+    fn accept(&mut self, held: Held, effects: &mut Effects) -> Entry {
+        let seq = Seq(self.next_seq);
+        self.next_seq += 1;
+        let entry = Entry::fresh(seq, held);
+        self.bytes += entry.stamp.bytes();
+        self.counts.enqueued += 1;
+        effects.stage(Staged::Enqueued(seq));
+        entry
+    }
+
+    /// Kept out of the way of queues without options.
+    #[inline(never)]
+    fn enqueue_with_options(&mut self, held: Held, effects: &mut Effects) -> Result<(), Refused> {
+        let held = self.admit(held, effects)?;
+        self.take_in(held, effects);
+        Ok(())
+    }
+
+    fn take_in(&mut self, held: Held, effects: &mut Effects) {
+        let entry = self.accept(held, effects);
+        if let Some(options) = &mut self.options {
+            options.note_arrival(entry.stamp.seq, &entry.held);
+        }
+        let is_set_going = self.consumers.set_going();
+        if self.ready.is_empty()
+            && let Some(turn) = self.consumers.next()
+        {
+            self.hand_over(entry, turn, effects);
+        } else {
+            self.line_up(entry);
+            self.make_way(effects);
+            self.expire(usize::MAX, effects);
+            if is_set_going {
+                self.serve(effects);
+            }
+        }
+        self.look();
+    }
+
+    /// Puts a message that was never handed out where it is to wait.
+    fn line_up(&mut self, entry: Entry) {
+        let Some(options) = &mut self.options else { return self.ready.push(entry) };
+        options.entered(&entry, self.ready.level_of(&entry.held));
+        // What may leave from the middle does not wait in the ring.
+        if options.notes.is_exact() { self.ready.put_back(entry) } else { self.ready.push(entry) }
+    }
+
+    /// Takes the message that is first in line.
+    #[inline]
+    fn pop_ready(&mut self) -> Option<Entry> {
+        let entry = self.ready.pop()?;
+        if let Some(options) = &mut self.options {
+            options.left(&entry);
+        }
+        Some(entry)
+    }
+
+    fn is_quorum(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.is_quorum)
+    }
+
+    /// Who is to keep a message while it is handed out: the queue, where a hand-out may end by
+    /// itself or shows what the queue counts.
+    fn custody(&self, asked: Custody, timeout: Option<Duration>) -> Custody {
+        if timeout.is_some() || self.is_quorum() { Custody::Queue } else { asked }
+    }
+
+    #[inline]
+    fn serve(&mut self, effects: &mut Effects) {
         if !self.ready.is_empty() {
-            assert!(self.consumers.all_parked(), "nobody with credit is kept waiting");
+            self.serve_ready(effects);
+        }
+    }
+
+    fn serve_ready(&mut self, effects: &mut Effects) {
+        while !self.ready.is_empty() {
+            let Some(turn) = self.consumers.next() else { break };
+            let entry = self.pop_ready().expect("it is not empty");
+            self.hand_over(entry, turn, effects);
+            if self.options.is_some() {
+                self.expire(usize::MAX, effects);
+            }
         }
     }
 
     #[inline]
     fn hand_over(&mut self, entry: Entry, turn: Turn, effects: &mut Effects) {
         let Turn { consumer, mode, custody } = turn;
-        let (message, stamp, kept) = Handed::out_of(entry, mode.custody(custody));
+        let timeout =
+            if self.options.is_some() { self.begin_hand_out(entry.stamp, consumer) } else { None };
+        let (mut message, stamp, kept) = Handed::out_of(entry, mode.custody(custody));
         if mode == AckMode::Auto {
-            self.leave(stamp, effects);
-            self.counts.auto_acked += 1;
+            self.settle_by_delivery(stamp, effects);
         }
         let (newest, recipient) = self.consumers.on_turn(turn);
         let key = match mode {
             AckMode::Auto => None,
             AckMode::Manual => Some(self.unacked.push(stamp, kept, consumer, newest)),
         };
+        if let Some(options) = &mut self.options {
+            options.note_hand_out(&mut message, key, timeout);
+        }
         let received = recipient.receive(HandOver { consumer, key, message });
         if received.attention == Attention::Somebody {
             effects.alerts.push(consumer);
@@ -464,52 +569,20 @@ impl<C: Recipient> QueueCore<C> {
         }
     }
 
-    /// Ends one hand-out, with the message if its holder has it. `false` if it has ended before.
-    fn end(
-        &mut self,
-        key: UnackedKey,
-        returned: Option<Held>,
-        settlement: Settlement,
-        effects: &mut Effects,
-    ) -> bool {
-        let consumers = &mut self.consumers;
-        let Some(handed) = self.unacked.remove(key, |of| consumers.newest(of)) else {
-            effects.freed.extend(returned);
-            return false;
-        };
-        let HandOut { mut stamp, held, consumer, .. } = handed;
-        let held = returned.or(held);
-        match settlement {
-            Settlement::Accept => self.counts.acked += 1,
-            Settlement::AcceptOnReceipt => self.counts.auto_acked += 1,
-            Settlement::Drop => self.counts.dropped += 1,
-            Settlement::Reject => self.counts.rejected += 1,
-            Settlement::Requeue => stamp.past = stamp.past.returned(),
-            Settlement::ReturnUnseen => stamp.past = stamp.past.unseen(),
+    /// What queues with options note of a message before it is handed to a consumer, and how long
+    /// it may be unsettled.
+    #[cold]
+    fn begin_hand_out(&mut self, stamp: Stamp, consumer: ConsumerId) -> Option<Duration> {
+        if let Some(options) = &mut self.options {
+            options.measure(stamp);
         }
-        match settlement {
-            Settlement::Accept
-            | Settlement::AcceptOnReceipt
-            | Settlement::Drop
-            | Settlement::Reject => {
-                self.leave(stamp, effects);
-                effects.freed.extend(held);
-            }
-            Settlement::Requeue | Settlement::ReturnUnseen => {
-                let held = held.expect("what goes back is brought along or was kept");
-                self.ready.put_back(Entry { stamp, held });
-            }
-        }
-        if let Some(consumer) = consumer {
-            self.consumers.settled(consumer, 1);
-        }
-        true
+        self.timeout_of(Some(consumer))
     }
 
-    /// The message is gone for good.
     #[inline]
-    fn leave(&mut self, stamp: Stamp, effects: &mut Effects) {
-        self.bytes -= stamp.bytes();
-        effects.stage(Staged::Settled(stamp.seq));
+    fn settle_by_delivery(&mut self, stamp: Stamp, effects: &mut Effects) {
+        self.leave(stamp, effects);
+        self.counts.auto_acked += 1;
+        self.counts.handed_settled += 1;
     }
 }

@@ -74,6 +74,21 @@ impl Handed {
         self.bytes.into()
     }
 
+    /// Whether the delivery ends by itself, if it is not settled for too long.
+    pub(crate) fn has_lease(&self) -> bool {
+        self.past.has_lease()
+    }
+
+    /// Notes that the delivery ends by itself.
+    pub(super) fn note_lease(&mut self) {
+        self.past = self.past.with_lease();
+    }
+
+    /// Shows in a header how often it was received before and given back.
+    pub(super) fn show_returns(&mut self) {
+        self.held.show_returns(self.past.returns());
+    }
+
     /// Whether it was handed out before, seen or not.
     pub(crate) fn is_redelivered(&self) -> bool {
         self.past.is_redelivered()

@@ -68,7 +68,6 @@ impl<T> Ring<T> {
         self.len == 0
     }
 
-    #[cfg(any(test, fuzzing))]
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.pieces.iter().flatten()
     }

@@ -3,7 +3,7 @@
 //! Those of one consumer are linked in the order in which it got them, so that accepting one and
 //! all earlier ones looks at no others.
 
-use std::num::NonZeroU64;
+use std::{collections::HashSet, num::NonZeroU64};
 
 use slab::Slab;
 
@@ -123,11 +123,11 @@ impl Unacked {
         &mut self,
         last: UnackedKey,
         newest_of: impl FnOnce(ConsumerId) -> Option<&'n mut Newest>,
-        mut ended: impl FnMut(HandOut),
+        mut ended: impl FnMut(u64, HandOut),
     ) {
         let Some(&HandOut { consumer, newer, .. }) = self.get(last) else { return };
         for key in self.through(last) {
-            ended(self.slots.remove(key.slot));
+            ended(key.serial(), self.slots.remove(key.slot));
         }
         if let Some(newer) = self.slots.get_mut(newer) {
             newer.older = NONE;
@@ -147,6 +147,33 @@ impl Unacked {
         }
         keys.reverse();
         keys
+    }
+
+    /// To whom something was handed; `None` if it was got.
+    pub(crate) fn consumer_of(&self, key: UnackedKey) -> Option<ConsumerId> {
+        self.get(key)?.consumer
+    }
+
+    /// How many have something: of consumers, those that are asked for; each message that was got
+    /// is somebody's of its own.
+    pub(crate) fn holders(&self, of: impl Fn(ConsumerId) -> bool) -> usize {
+        let got = self.slots.iter().filter(|(_, handed)| handed.consumer.is_none()).count();
+        let consumers: HashSet<_> = self
+            .slots
+            .iter()
+            .filter_map(|(_, handed)| handed.consumer.filter(|consumer| of(*consumer)))
+            .collect();
+        got + consumers.len()
+    }
+
+    /// How often anything was handed out.
+    pub(crate) fn handed(&self) -> u64 {
+        self.serial
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn has(&self, key: UnackedKey) -> bool {
+        self.get(key).is_some()
     }
 
     /// All messages that nobody else has, in no particular order.

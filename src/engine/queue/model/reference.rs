@@ -307,6 +307,7 @@ impl Reference {
             dropped: gone(Cause::Dropped),
             purged: gone(Cause::Purged),
             deleted: gone(Cause::Deleted),
+            ..Counts::default()
         }
     }
 
@@ -333,7 +334,10 @@ impl Reference {
             Settlement::AcceptOnReceipt => Some(Cause::AutoAcked),
             Settlement::Drop => Some(Cause::Dropped),
             Settlement::Reject => Some(Cause::Rejected),
-            Settlement::Requeue => {
+            Settlement::Abandon
+            | Settlement::Fail
+            | Settlement::Requeue
+            | Settlement::RetryIn(_) => {
                 self.messages[message].returns += 1;
                 None
             }

@@ -31,7 +31,7 @@ fn only_what_was_seen_counts_as_an_attempt() {
     {
         desk.settle("a", settlement);
         let (seen, key) =
-            desk.queue.get(AckMode::Manual, Custody::Queue, START, &mut desk.effects).unwrap();
+            desk.queue.get(AckMode::Manual, Custody::Queue, &mut desk.effects).unwrap();
         assert_eq!((seen.is_redelivered(), seen.returns()), (true, returns), "{settlement:?}");
         desk.keys.extend(key.map(|key| ("a".to_owned(), key)));
     }
@@ -85,7 +85,7 @@ fn an_id_outlived_by_its_consumer_is_nobody() {
     desk.check("1:b");
     let former = desk.consumers[0];
     assert!(desk.queue.recipient(former).is_none());
-    assert!(desk.queue.remove_consumer(former, START, &mut desk.effects).is_none());
+    assert!(desk.queue.remove_consumer(former, &mut desk.effects).is_none());
     // What the former one gives back frees no room of its successor.
     desk.settle("a", Settlement::Requeue);
     desk.check("");
@@ -101,7 +101,7 @@ fn a_publish_is_staged_before_its_own_settlement() {
     desk.check_ready("b c");
     desk.settle("c", Settlement::Reject);
     desk.settle("b", Settlement::Requeue);
-    desk.queue.purge(&mut desk.effects);
+    desk.queue.purge(u64::MAX, &mut desk.effects);
     let [a, b, c] = [Seq(0), Seq(1), Seq(2)];
     let staged = [
         Staged::Enqueued(a),
@@ -119,7 +119,7 @@ fn without_a_store_nothing_is_staged() {
     let mut desk = Desk::new();
     desk.effects = Effects::new(Staging::Off);
     desk.publish("a b");
-    desk.queue.purge(&mut desk.effects);
+    desk.queue.purge(u64::MAX, &mut desk.effects);
     assert_eq!(desk.effects.staged, []);
 }
 
@@ -136,7 +136,7 @@ fn bytes_are_those_of_what_is_held() {
     assert_eq!(desk.queue.bytes(), large);
     desk.settle("bbbbbbbb", Settlement::Requeue);
     assert_eq!(desk.queue.bytes(), large);
-    desk.queue.purge(&mut desk.effects);
+    desk.queue.purge(u64::MAX, &mut desk.effects);
     assert_eq!(desk.queue.bytes(), 0);
 }
 
@@ -152,7 +152,7 @@ fn a_body_is_dropped_by_the_caller_and_never_by_the_queue() {
         .map(|settlement| {
             enqueue(&mut desk);
             let (_, key) =
-                desk.queue.get(AckMode::Manual, Custody::Queue, START, &mut desk.effects).unwrap();
+                desk.queue.get(AckMode::Manual, Custody::Queue, &mut desk.effects).unwrap();
             (key.unwrap(), settlement)
         })
         .collect();
@@ -160,9 +160,9 @@ fn a_body_is_dropped_by_the_caller_and_never_by_the_queue() {
         desk.queue.settle(&[key], settlement, &mut desk.effects);
     }
     enqueue(&mut desk);
-    desk.queue.purge(&mut desk.effects);
+    desk.queue.purge(u64::MAX, &mut desk.effects);
     enqueue(&mut desk);
-    desk.queue.get(AckMode::Auto, Custody::Queue, START, &mut desk.effects).unwrap();
+    desk.queue.get(AckMode::Auto, Custody::Queue, &mut desk.effects).unwrap();
     assert_eq!(desk.effects.freed.len(), 4, "what was got is with whoever got it");
     assert_eq!(message.holders(), 5, "each is still there");
     enqueue(&mut desk);
@@ -216,7 +216,7 @@ fn each_end_is_counted_as_itself() {
     desk.settle("d e f", Settlement::Reject);
     desk.settle("g", Settlement::Drop);
     desk.settle("h i", Settlement::Requeue);
-    desk.queue.purge(&mut desk.effects);
+    desk.queue.purge(u64::MAX, &mut desk.effects);
     desk.settle("j", Settlement::ReturnUnseen);
     let remains = desk.queue.delete(DeleteConditions::default()).unwrap();
     assert_eq!(remains.ready, 1);
@@ -228,6 +228,9 @@ fn each_end_is_counted_as_itself() {
         dropped: 1,
         purged: 2,
         deleted: 2,
+        delivered: 11,
+        returned: 3,
+        ..Counts::default()
     };
     assert_eq!(desk.queue.counts(), counts);
     desk.queue.check_invariants();
@@ -239,7 +242,7 @@ fn purging_spares_what_is_handed_out() {
     desk.consume(prefetch(1));
     desk.publish("a b c");
     desk.check("0:a");
-    assert_eq!(desk.queue.purge(&mut desk.effects), 2);
+    assert_eq!(desk.queue.purge(u64::MAX, &mut desk.effects), 2);
     desk.settle("a", Settlement::Requeue);
     desk.check("0:a!");
 }
@@ -267,7 +270,8 @@ fn a_deleted_queue_takes_and_gives_nothing() {
     desk.check("0:a");
     let remains = desk.queue.delete(DeleteConditions::default()).unwrap();
     assert_eq!(remains.consumers.len(), 2);
-    let Deleted(refused) = desk.queue.enqueue(held("b"), &mut desk.effects).unwrap_err();
+    let refused = desk.queue.enqueue(held("b"), &mut desk.effects).unwrap_err();
+    let Refused::Deleted(refused) = refused else { panic!("it is deleted: {refused:?}") };
     assert_eq!(word(&refused), "b");
     assert_eq!(desk.settle("a", Settlement::Requeue), 0);
     desk.check_ready("");
@@ -293,20 +297,30 @@ fn a_queue_that_is_used_does_not_expire() {
     let desk = Desk::with_argument("x-expires", 100);
     let hand = desk.hand(Purse::default());
     let Desk { mut queue, mut effects, .. } = desk;
+    let mut effects_of_time = Effects::default();
+    let mut at = |queue: &mut QueueCore<Hand>, ms| {
+        assert!(queue.tell_time(after_ms(ms), usize::MAX, &mut effects_of_time).is_empty());
+    };
     assert_eq!(queue.next_deadline(), Some(after_ms(100)));
     queue.enqueue(held("a"), &mut effects).unwrap();
     assert_eq!(queue.next_deadline(), Some(after_ms(100)), "publishing is no use");
-    queue.get(AckMode::Auto, Custody::Queue, after_ms(10), &mut effects).unwrap();
+    at(&mut queue, 10);
+    queue.get(AckMode::Auto, Custody::Queue, &mut effects).unwrap();
     assert_eq!(queue.next_deadline(), Some(after_ms(110)));
-    assert!(queue.get(AckMode::Auto, Custody::Queue, after_ms(20), &mut effects).is_none());
+    at(&mut queue, 20);
+    assert!(queue.get(AckMode::Auto, Custody::Queue, &mut effects).is_none());
     assert_eq!(queue.next_deadline(), Some(after_ms(120)), "getting nothing is use");
-    let consumer = queue.consume(TERMS, hand, after_ms(30)).unwrap();
+    at(&mut queue, 30);
+    let consumer = queue.consume(TERMS, hand).unwrap();
     assert_eq!(queue.next_deadline(), None, "a consumer is use for as long as it is there");
     assert!(!queue.is_expired(after_ms(9_999)));
-    queue.remove_consumer(consumer, after_ms(400), &mut effects).unwrap();
+    at(&mut queue, 400);
+    queue.remove_consumer(consumer, &mut effects).unwrap();
     assert_eq!(queue.next_deadline(), Some(after_ms(500)));
-    queue.touch(after_ms(450));
-    queue.touch(after_ms(440));
+    for ms in [450, 440] {
+        at(&mut queue, ms);
+        queue.touch();
+    }
     assert_eq!(queue.next_deadline(), Some(after_ms(550)), "time never goes back");
     assert!(!queue.is_expired(after_ms(549)) && queue.is_expired(after_ms(550)));
     let expired = |ms| DeleteConditions { expired_by: Some(after_ms(ms)), ..Default::default() };
@@ -329,7 +343,7 @@ proptest! {
                 published += 1;
             }
             for _ in 0..gets {
-                let got = desk.queue.get(AckMode::Manual, Custody::Queue, START, &mut desk.effects);
+                let got = desk.queue.get(AckMode::Manual, Custody::Queue, &mut desk.effects);
                 taken.extend(got.map(|(_, key)| key.unwrap()));
             }
             for bit in 0..taken.len().min(8) {
@@ -344,7 +358,7 @@ proptest! {
         let left = desk.queue.ready_messages();
         let mut words = Vec::new();
         let mut get =
-            || desk.queue.get(AckMode::Auto, Custody::Queue, START, &mut desk.effects);
+            || desk.queue.get(AckMode::Auto, Custody::Queue, &mut desk.effects);
         while let Some((handed, _)) = get() {
             words.push(word(&handed.held));
         }

@@ -91,7 +91,7 @@ impl Desk {
     fn declared(declaration: QueueDeclaration) -> Self {
         let definition = QueueDefinition::new(declaration).unwrap();
         Self {
-            queue: QueueCore::new(&definition, START),
+            queue: QueueCore::new(&definition, QueueDefaults::default(), START),
             effects: Effects::new(Staging::On),
             received: Hands::default(),
             consumers: Vec::new(),
@@ -117,13 +117,13 @@ impl Desk {
     }
 
     fn consume_with(&mut self, terms: ConsumerTerms, purse: Purse) {
-        let id = self.queue.consume(terms, self.hand(purse), START).unwrap();
+        let id = self.queue.consume(terms, self.hand(purse)).unwrap();
         self.queue.dispatch(&mut self.effects);
         self.consumers.push(id);
     }
 
     fn refuses(&mut self, terms: ConsumerTerms) -> bool {
-        self.queue.consume(terms, self.hand(Purse::default()), START).is_err()
+        self.queue.consume(terms, self.hand(Purse::default())).is_err()
     }
 
     fn hand(&self, purse: Purse) -> Hand {
@@ -133,7 +133,7 @@ impl Desk {
     /// Cancels a consumer and gives nothing back.
     fn cancel(&mut self, consumer: usize) {
         let id = self.consumers[consumer];
-        self.queue.remove_consumer(id, START, &mut self.effects).unwrap();
+        self.queue.remove_consumer(id, &mut self.effects).unwrap();
     }
 
     fn settle(&mut self, words: &str, settlement: Settlement) -> usize {
@@ -167,7 +167,7 @@ impl Desk {
     fn check_ready(&mut self, expected: &str) {
         let mut found = Vec::new();
         while let Some((handed, key)) =
-            self.queue.get(AckMode::Manual, Custody::Queue, START, &mut self.effects)
+            self.queue.get(AckMode::Manual, Custody::Queue, &mut self.effects)
         {
             let word = word(&handed.held);
             let mark = if handed.is_redelivered() { "!" } else { "" };
@@ -185,6 +185,7 @@ const TERMS: ConsumerTerms = ConsumerTerms {
     sharing: Sharing::Shared,
     priority: 0,
     prefetch: None,
+    timeout: None,
 };
 
 const EXCLUSIVE: ConsumerTerms = ConsumerTerms { sharing: Sharing::Exclusive, ..TERMS };
