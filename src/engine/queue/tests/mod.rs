@@ -1,6 +1,7 @@
 //! The rules of the pure queue, one by one. What random sequences of them lead to is the business
 //! of the model beside it.
 
+mod lapses;
 mod messages;
 mod turns;
 
