@@ -75,6 +75,7 @@ impl<C: Recipient> QueueCore<C> {
         if !self.ready.is_empty() {
             self.serve(effects);
         }
+        self.look();
     }
 
     /// Someone uses the queue, which puts off its expiry.

@@ -2,6 +2,38 @@
 
 use super::*;
 
+const FOREVER: usize = usize::MAX;
+
+/// A queue with arguments.
+fn desk<const N: usize>(arguments: [(&str, crate::Value); N]) -> Desk {
+    let arguments = Table::from(arguments);
+    let durable = arguments.get("x-queue-type").is_some();
+    Desk::declared(QueueDeclaration { durable, arguments, ..Default::default() })
+}
+
+impl Desk {
+    /// As the shell tells the time before anything else happens.
+    fn tell_time(&mut self, ms: u64, most: usize) {
+        let _taken_off = self.queue.tell_time(after_ms(ms), most, &mut self.effects);
+        self.queue.go_on(&mut self.effects);
+    }
+}
+
+#[test]
+fn what_has_expired_opens_a_quorum_queue_that_was_full() {
+    let mut desk = desk([
+        ("x-queue-type", "quorum".into()),
+        ("x-max-length", 1.into()),
+        ("x-overflow", "reject-publish".into()),
+        ("x-message-ttl", 10.into()),
+    ]);
+    desk.publish("a b");
+    assert!(desk.queue.enqueue(held("c"), &mut desk.effects).is_err(), "its bound was passed");
+    desk.tell_time(10, FOREVER);
+    desk.publish("d");
+    desk.check_ready("d");
+}
+
 #[test]
 fn deliveries_of_a_deleted_queue_stay_counted() {
     let mut desk = Desk::with_consumers(1);
