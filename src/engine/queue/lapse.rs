@@ -39,10 +39,12 @@ impl<C: Recipient> QueueCore<C> {
         let now = options.now;
         let mut taken_off = Vec::new();
         let mut left = most;
+        let mut has_returned = false;
         while left > 0
             && let Some(key) = self.options.as_ref().and_then(|options| options.leases.over(now))
         {
             left -= 1;
+            has_returned = true;
             let consumer = self.unacked.consumer_of(key);
             self.end(key, None, Settlement::Abandon, effects);
             let consumer = consumer.and_then(|of| self.remove_consumer(of, effects));
@@ -56,6 +58,7 @@ impl<C: Recipient> QueueCore<C> {
             if self.is_over(&entry.stamp, now) {
                 self.die(entry, Reason::Expired, effects);
             } else {
+                has_returned = true;
                 let place = self
                     .options
                     .as_ref()
@@ -66,6 +69,9 @@ impl<C: Recipient> QueueCore<C> {
         if most > 0 {
             self.expire(left, effects);
             self.make_way(effects);
+        }
+        if has_returned {
+            self.consumers.set_going();
         }
         taken_off
     }

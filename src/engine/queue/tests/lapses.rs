@@ -19,6 +19,10 @@ impl Desk {
     }
 }
 
+fn timeout(ms: u64) -> ConsumerTerms {
+    ConsumerTerms { timeout: Some(Duration::from_millis(ms)), ..TERMS }
+}
+
 #[test]
 fn what_has_expired_opens_a_quorum_queue_that_was_full() {
     let mut desk = desk([
@@ -32,6 +36,32 @@ fn what_has_expired_opens_a_quorum_queue_that_was_full() {
     desk.tell_time(10, FOREVER);
     desk.publish("d");
     desk.check_ready("d");
+}
+
+#[test]
+fn what_a_timeout_returns_sets_the_next_active_consumer_going() {
+    let mut desk = Desk::with_argument("x-single-active-consumer", true);
+    desk.queue.begin_time(START);
+    desk.consume(timeout(10));
+    desk.consume(TERMS);
+    desk.publish("a");
+    desk.check("0:a");
+    desk.tell_time(10, FOREVER);
+    desk.check("1:a!");
+}
+
+#[test]
+fn what_returns_after_a_delay_sets_a_chosen_consumer_going() {
+    let mut desk = Desk::with_argument("x-single-active-consumer", true);
+    desk.queue.begin_time(START);
+    desk.consume(TERMS);
+    desk.consume(TERMS);
+    desk.publish("a");
+    desk.check("0:a");
+    desk.settle("a", Settlement::RetryIn(Duration::from_millis(10)));
+    desk.cancel(0);
+    desk.tell_time(10, FOREVER);
+    desk.check("1:a!");
 }
 
 #[test]
