@@ -76,12 +76,18 @@ impl<C: Recipient> QueueCore<C> {
         taken_off
     }
 
-    /// Hands out what is ready after the time was told.
+    /// Hands out what is ready after the time was told, if all that has expired is gone.
     pub(crate) fn go_on(&mut self, effects: &mut Effects) {
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() && !self.is_behind() {
             self.serve(effects);
         }
         self.look();
+    }
+
+    /// Whether what is first in line has expired, and was left for later.
+    pub(super) fn is_behind(&self) -> bool {
+        let Some(options) = &self.options else { return false };
+        self.ready.front().is_some_and(|head| self.is_over(&head.stamp, options.now))
     }
 
     /// Someone uses the queue, which puts off its expiry.

@@ -17,6 +17,13 @@ impl Desk {
         let _taken_off = self.queue.tell_time(after_ms(ms), most, &mut self.effects);
         self.queue.go_on(&mut self.effects);
     }
+
+    /// Publishes a message that waits for so long, if it is taken.
+    fn publish_for(&mut self, word: &str, ms: u64) {
+        let Held::Resident(message) = held(word);
+        let held = Held::Resident(message.expires_in(Duration::from_millis(ms)));
+        self.queue.enqueue(held, &mut self.effects).unwrap();
+    }
 }
 
 fn timeout(ms: u64) -> ConsumerTerms {
@@ -62,6 +69,22 @@ fn what_returns_after_a_delay_sets_a_chosen_consumer_going() {
     desk.cancel(0);
     desk.tell_time(10, FOREVER);
     desk.check("1:a!");
+}
+
+#[test]
+fn what_has_expired_is_handed_to_nobody_while_more_is_due() {
+    let mut desk = Desk::new();
+    desk.queue.begin_time(START);
+    desk.consume(timeout(10));
+    desk.publish_for("a", 5);
+    desk.check("0:a");
+    desk.consume(TERMS);
+    desk.tell_time(10, 1);
+    desk.check("");
+    assert_eq!(desk.queue.ready_messages(), 1, "its end is due, and was not its turn");
+    desk.tell_time(10, 1);
+    desk.check("");
+    assert_eq!(desk.queue.counts().expired, 1);
 }
 
 #[test]
