@@ -88,6 +88,21 @@ fn what_has_expired_is_handed_to_nobody_while_more_is_due() {
 }
 
 #[test]
+fn so_many_delayed_messages_return_at_a_time() {
+    let mut desk = Desk::new();
+    desk.queue.begin_time(START);
+    desk.publish("a b");
+    desk.check_ready("a b");
+    desk.settle("a b", Settlement::RetryIn(Duration::from_millis(10)));
+    desk.tell_time(20, 1);
+    desk.check("");
+    assert_eq!((desk.queue.ready_messages(), desk.queue.delayed_messages()), (1, 1));
+    assert_eq!(desk.queue.next_deadline(), Some(after_ms(10)), "the rest is due");
+    desk.tell_time(20, 1);
+    desk.check_ready("a! b!");
+}
+
+#[test]
 fn deliveries_of_a_deleted_queue_stay_counted() {
     let mut desk = Desk::with_consumers(1);
     desk.publish("a");
