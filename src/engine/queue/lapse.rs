@@ -67,8 +67,9 @@ impl<C: Recipient> QueueCore<C> {
             }
         }
         if most > 0 {
-            self.expire(left, effects);
+            // As wherever something returns, so that what has expired is never first in the end.
             self.make_way(effects);
+            self.expire(left, effects);
         }
         if has_returned {
             self.consumers.set_going();

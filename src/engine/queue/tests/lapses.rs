@@ -103,6 +103,22 @@ fn so_many_delayed_messages_return_at_a_time() {
 }
 
 #[test]
+fn bounds_come_before_expiry_when_time_brings_something_back() {
+    let mut desk = desk([("x-max-priority", 1.into()), ("x-max-length", 1.into())]);
+    desk.consume(timeout(10));
+    desk.publish_for("a", 5);
+    let Held::Resident(urgent) = held("b");
+    let urgent = Held::Resident(urgent.with_priority(1));
+    desk.queue.enqueue(urgent, &mut desk.effects).unwrap();
+    desk.check("0:a 0:b");
+    desk.consume(TERMS);
+    desk.tell_time(10, FOREVER);
+    desk.check("");
+    let counts = desk.queue.counts();
+    assert_eq!((counts.dropped, counts.expired), (1, 1), "the first gives way, the next expires");
+}
+
+#[test]
 fn deliveries_of_a_deleted_queue_stay_counted() {
     let mut desk = Desk::with_consumers(1);
     desk.publish("a");
