@@ -67,7 +67,7 @@ impl Router {
 /// The life of one queue beside a reference: any bytes describe the queue and what happens to it.
 /// Panics where the two differ.
 pub fn queue_life(program: &[u8]) {
-    let Some((config, steps)) = program.split_first() else { return };
+    let Some((config, steps)) = program.split_first_chunk() else { return };
     let mut life = Life::new(*config);
     for step in steps.as_chunks().0 {
         life.step(Step::decode(*step));

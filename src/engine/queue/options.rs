@@ -249,7 +249,7 @@ impl Options {
 
 /// Something from 0 to 1 that differs from message to message and from try to try, and is the same
 /// whenever the same happens: jitter spreads what returns together, and needs no chance for that.
-fn draw(seq: Seq, returns: u32) -> f64 {
+pub(super) fn draw(seq: Seq, returns: u32) -> f64 {
     let mut bits = seq.0.wrapping_add(u64::from(returns) << 48).wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,8 +1,11 @@
 //! A queue's life, whatever happens in it, beside a reference that is too simple to be wrong.
 //!
 //! Property tests and a fuzz target feed it with steps. After each, everything that the queue did
-//! and everything that it says about itself is compared.
+//! and everything that it says about itself is compared. The queue is driven as the shell drives
+//! it: it is told the time before whatever happens to it, and what dies leaves it later.
 
+mod comparison;
+mod config;
 mod reference;
 mod step;
 #[cfg(test)]
@@ -10,26 +13,26 @@ mod tests;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashSet,
+    collections::VecDeque,
     rc::Rc,
     time::Duration,
 };
 
-use reference::{Config, Outcome, Reference, Sight};
+pub(crate) use config::CONFIG_BYTES;
+use config::Config;
+use reference::{Estate, Fresh, Outcome, Reference, Refusal, Sight};
 pub(crate) use step::Step;
-use step::{Pick, Returning, Terms, WINDOWS};
+use step::{Letter, Pick, Returning, Terms, WINDOWS};
 
 use super::{
-    AckMode, Attention, ConsumerId, ConsumerTerms, Counts, Custody, DeleteConditions, Effects,
-    HandOver, Handed, Held, Outward, QueueCore, Received, Recipient, Settlement, Staging,
-    UnackedKey, effect::Staged,
+    AckMode, Attention, Burial, ConsumerId, ConsumerTerms, Custody, Dead, DeleteConditions,
+    Effects, HandOver, Held, NoRoom, QueueCore, Received, Recipient, Refused, Settlement, Staging,
+    UnackedKey,
 };
-use crate::{
-    Message, Table, Value,
-    engine::definition::{QueueDeclaration, QueueDefaults, QueueDefinition},
-    message::Label,
-    time::Moment,
-};
+use crate::{Message, message::Label, time::Moment};
+
+/// What whoever rejects a message says about that.
+const CAUSE: &str = "not now";
 
 /// Credit that several consumers share.
 #[derive(Debug, Default)]
@@ -65,49 +68,57 @@ impl Recipient for Outlet {
     }
 }
 
+/// One hand-out, as whoever got it knows it.
+#[derive(Debug)]
+struct Hand {
+    key: UnackedKey,
+    /// Whether it brings the message along if it gives it back.
+    custody: Custody,
+    /// What it would bring.
+    held: Option<Held>,
+}
+
 /// A queue and its reference.
 #[derive(Debug)]
 pub(crate) struct Life {
+    config: Config,
     core: QueueCore<Outlet>,
     reference: Reference,
     effects: Effects,
-    /// What was handed over in the latest step, in order.
+    /// What was handed over and nobody has looked at.
     received: Rc<RefCell<Vec<HandOver>>>,
+    /// What was handed over in the latest step, in order.
+    pushed: Vec<(usize, Sight)>,
     windows: [Rc<Window>; WINDOWS as usize],
     /// By the number of the consumer.
     ids: Vec<ConsumerId>,
-    /// By the number of the hand-out, with the message that its holder has.
-    keys: Vec<(UnackedKey, Option<Held>)>,
-    now_ms: u64,
+    /// What each consumer asked for.
+    custodies: Vec<Custody>,
+    /// By the number of the hand-out.
+    hands: Vec<Hand>,
+    /// Dead letters that nobody has taken away.
+    dead: VecDeque<Dead>,
+    now: Duration,
 }
 
 impl Life {
-    /// Any byte describes a queue.
-    pub(crate) fn new(config: u8) -> Self {
-        let config = Config {
-            auto_delete: config & 1 > 0,
-            single_active: config & 6 == 6,
-            expires_ms: (config & 8 > 0).then_some(100),
-        };
-        let mut arguments = Table::new();
-        if config.single_active {
-            arguments.insert("x-single-active-consumer", Value::Bool(true));
-        }
-        if let Some(after) = config.expires_ms {
-            arguments.insert("x-expires", Value::U32(after));
-        }
-        let auto_delete = config.auto_delete;
-        let declaration = QueueDeclaration { auto_delete, arguments, ..Default::default() };
-        let definition = QueueDefinition::new(declaration).expect("its arguments are valid");
+    /// Any bytes describe a queue.
+    pub(crate) fn new(config: [u8; CONFIG_BYTES]) -> Self {
+        let config = Config::decode(config);
+        let definition = config.definition();
         Self {
-            core: QueueCore::new(&definition, QueueDefaults::default(), Moment::ORIGIN),
-            reference: Reference::new(config),
+            config,
+            core: QueueCore::new(&definition, config.defaults(), Moment::ORIGIN),
+            reference: Reference::new(config, definition.parsed.retry),
             effects: Effects::new(Staging::On),
             received: Rc::default(),
+            pushed: Vec::new(),
             windows: Default::default(),
             ids: Vec::new(),
-            keys: Vec::new(),
-            now_ms: 0,
+            custodies: Vec::new(),
+            hands: Vec::new(),
+            dead: VecDeque::new(),
+            now: Duration::ZERO,
         }
     }
 
@@ -115,37 +126,18 @@ impl Life {
     pub(crate) fn step(&mut self, step: Step) {
         let mut outcome = Outcome::default();
         match step {
-            Step::AcceptThrough(last) => self.accept_through(last, &mut outcome),
-            Step::Advance { ms } => {
-                self.now_ms += u64::from(ms);
-                let off = self.core.tell_time(self.now(), usize::MAX, &mut self.effects);
-                assert!(off.is_empty(), "nobody has a timeout");
-            }
-            Step::Cancel { consumer, returning } => {
-                self.cancel(consumer, returning, &mut outcome);
-            }
-            Step::Consume(terms) => self.consume(terms, &mut outcome),
-            Step::Delete { unused, empty, expired } => self.delete(unused, empty, expired),
-            Step::Get(mode, custody) => self.get(mode, custody, &mut outcome),
+            Step::Advance { ms } => self.now += Duration::from_millis(ms.into()),
+            Step::Due { most } => self.run_due(most, &mut outcome),
             Step::Limit { window, limit } => {
                 self.windows[usize::from(window)].limit.set(limit);
                 self.reference.limit(window, limit);
             }
-            Step::Publish { bytes } => self.publish(bytes, &mut outcome),
-            Step::Purge => {
-                let purged = self.core.purge(u64::MAX, &mut self.effects);
-                assert_eq!(purged, self.reference.purge(&mut outcome), "how much was purged");
-            }
-            Step::Resume => self.resume(&mut outcome),
-            Step::Settle { first, stride, count, settlement } => {
-                let picks = (0..count).filter_map(|nth| self.pick(first.plus(nth * stride)));
-                let hand_outs: Vec<usize> = picks.collect();
-                self.settle(&hand_outs, settlement, &mut outcome);
-                self.resume(&mut outcome);
-            }
-            Step::Touch => {
-                self.core.touch();
-                self.reference.touch(self.now_ms);
+            Step::Publish(letter) => self.publish(letter, &mut outcome),
+            _ => {
+                self.begin_time_for(step);
+                self.tell_time(&mut outcome);
+                self.act(step, &mut outcome);
+                self.look();
             }
         }
         self.compare_effects(&outcome);
@@ -153,19 +145,130 @@ impl Life {
         self.core.check_invariants();
     }
 
-    /// Ends the queue and compares for the last time.
+    /// Ends the queue, buries its dead, and compares for the last time.
     pub(crate) fn end(mut self) {
         self.step(Step::Delete { unused: false, empty: false, expired: false });
+        self.step(Step::Bury { most: 1, has_exchange: false });
+        self.step(Step::Bury { most: u8::MAX, has_exchange: true });
     }
 
-    fn publish(&mut self, bytes: u8, outcome: &mut Outcome) {
-        let held = message(self.reference.enqueued(), bytes);
-        let byte_size = u64::from(held.bytes());
-        let is_taken = self.core.enqueue(held, &mut self.effects).is_ok();
-        assert_ne!(is_taken, self.reference.is_deleted(), "whether a message is taken");
-        if is_taken {
-            self.reference.publish(byte_size, outcome);
+    /// What happens to a queue that has been told the time.
+    fn act(&mut self, step: Step, outcome: &mut Outcome) {
+        match step {
+            Step::AcceptThrough(last) => self.accept_through(last, outcome),
+            Step::Bury { most, has_exchange } => self.bury(most, has_exchange, outcome),
+            Step::Cancel { consumer, returning } => self.cancel(consumer, returning, outcome),
+            Step::Consume(terms) => self.consume(terms, outcome),
+            Step::Delete { unused, empty, expired } => self.delete(unused, empty, expired),
+            Step::Extend { hand_out, ms } => self.extend(hand_out, ms),
+            Step::Get(mode, custody) => self.get(mode, custody, outcome),
+            Step::Purge { most } => {
+                let purged = self.core.purge(most, &mut self.effects);
+                assert_eq!(purged, self.reference.purge(most, outcome), "how much was purged");
+            }
+            Step::Resume => self.resume(outcome),
+            Step::SetFlow(flow) => {
+                self.core.set_flow(flow, &mut self.effects);
+                self.reference.set_flow(flow, outcome);
+            }
+            Step::Settle { first, stride, count, settlement } => {
+                let picks = (0..count).filter_map(|nth| self.pick(first.plus(nth * stride)));
+                let hand_outs: Vec<usize> = picks.collect();
+                self.settle(&hand_outs, settlement, outcome);
+                self.resume(outcome);
+            }
+            Step::Touch => {
+                self.core.touch();
+                self.reference.touch();
+            }
+            Step::Advance { .. } | Step::Due { .. } | Step::Limit { .. } | Step::Publish(_) => {
+                unreachable!("done already")
+            }
         }
+    }
+
+    /// Has a queue begin to follow the time if a step needs that.
+    fn begin_time_for(&mut self, step: Step) {
+        let needs_time = match step {
+            Step::Consume(terms) => terms.timeout_ms.is_some(),
+            Step::Settle { settlement: Settlement::RetryIn(_), .. } => true,
+            Step::Publish(letter) => letter.expiration_ms.is_some(),
+            _ => false,
+        };
+        if needs_time && self.config.has_lapses && !self.core.is_timed() {
+            self.core.begin_time(self.now());
+        }
+    }
+
+    /// Tells a queue that wants to know what time it is.
+    fn tell_time(&mut self, outcome: &mut Outcome) {
+        self.tell(self.now, usize::MAX, outcome);
+    }
+
+    fn tell(&mut self, at: Duration, most: usize, outcome: &mut Outcome) {
+        if !self.core.is_timed() {
+            return;
+        }
+        let outlets = self.core.tell_time(moment(at), most, &mut self.effects);
+        let lapsed = self.reference.tell_time(at, most, outcome);
+        for consumer in lapsed.hand_outs.iter().filter_map(|(_, consumer)| *consumer) {
+            self.release_one(consumer);
+        }
+        let taken_off: Vec<usize> = outlets.iter().map(|outlet| outlet.consumer).collect();
+        assert_eq!(taken_off, lapsed.consumers, "who was taken off");
+        for outlet in outlets.iter().filter(|outlet| outlet.custody == Custody::Holder) {
+            // A part of what its holders have is still unseen in a tray.
+            let mut unseen = self.reference.hand_outs_of(|of| of == Some(outlet.consumer));
+            unseen.retain(|of| of.is_multiple_of(2) && self.hands[*of].held.is_some());
+            self.give_back(&unseen, Settlement::ReturnUnseen, outcome);
+        }
+        self.core.go_on(&mut self.effects);
+        self.reference.go_on(outcome);
+        self.note_received();
+    }
+
+    /// A timer goes off at its moment, or late.
+    fn run_due(&mut self, most: usize, outcome: &mut Outcome) {
+        let deadline = self.reference.next_deadline().unwrap_or(self.now);
+        self.tell(deadline.min(self.now), most, outcome);
+    }
+
+    fn look(&mut self) {
+        self.core.look();
+        self.reference.look();
+    }
+
+    fn publish(&mut self, letter: Letter, outcome: &mut Outcome) {
+        self.begin_time_for(Step::Publish(letter));
+        let expiration_ms = letter.expiration_ms.filter(|_| self.config.has_lapses);
+        let held = message(self.reference.enqueued(), Letter { expiration_ms, ..letter });
+        self.tell_time(outcome);
+        let fresh = Fresh {
+            bytes: held.bytes().into(),
+            body_bytes: letter.bytes.into(),
+            priority: letter.priority.unwrap_or(0),
+            expiration: expiration_ms.map(|ms| Duration::from_millis(ms.into())),
+        };
+        let number = self.reference.enqueued();
+        let result = if letter.is_bounded {
+            self.core.enqueue(held, &mut self.effects)
+        } else {
+            self.core.enqueue_anyway(held, &mut self.effects)
+        };
+        let result = result.map_err(|refused| {
+            let (held, refusal) = match refused {
+                Refused::Deleted(held) => (held, Refusal::Deleted),
+                Refused::Full(full) => {
+                    let NoRoom { held, bound, fate } = *full;
+                    (held, Refusal::Full { bound, fate })
+                }
+            };
+            assert_eq!(comparison::number(&held), number, "what comes back is what was published");
+            refusal
+        });
+        let expected = self.reference.publish(fresh, letter.is_bounded, outcome);
+        assert_eq!(result, expected, "whether a message is taken");
+        self.look();
     }
 
     fn consume(&mut self, terms: Terms, outcome: &mut Outcome) {
@@ -173,6 +276,8 @@ impl Life {
         if self.core.is_deleted() {
             return;
         }
+        let timeout_ms = terms.timeout_ms.filter(|_| self.config.has_lapses);
+        let terms = Terms { timeout_ms, ..terms };
         let window = Rc::clone(&self.windows[usize::from(terms.window)]);
         let received = Rc::clone(&self.received);
         let outlet = Outlet { consumer: self.ids.len(), custody: terms.custody, window, received };
@@ -182,14 +287,15 @@ impl Life {
             sharing: terms.sharing,
             priority: terms.priority.into(),
             prefetch: terms.prefetch.map(u32::from),
-            timeout: None,
+            timeout: timeout_ms.map(|ms| Duration::from_millis(ms.into())),
         };
         let started = self.core.consume(asked, outlet);
-        let expected = self.reference.consume(terms, self.now_ms);
+        let expected = self.reference.consume(terms);
         assert_eq!(started.is_ok(), expected.is_ok(), "whether the queue is in exclusive use");
         if let Ok(id) = started {
             assert!(!self.ids.contains(&id), "{id:?} comes twice");
             self.ids.push(id);
+            self.custodies.push(terms.custody);
             self.core.dispatch(&mut self.effects);
             self.reference.start(outcome);
         }
@@ -206,7 +312,7 @@ impl Life {
         if removed.is_none() {
             return;
         }
-        self.reference.cancel(consumer, self.now_ms, outcome);
+        self.reference.cancel(consumer, outcome);
         if let Returning::All(settlement) = returning {
             let hand_outs = self.reference.hand_outs_of(|of| of == Some(consumer));
             self.settle(&hand_outs, settlement, outcome);
@@ -214,22 +320,62 @@ impl Life {
         }
     }
 
+    /// Ends hand-outs: who has the message brings it along, unless there is no need to.
     fn settle(&mut self, hand_outs: &[usize], settlement: Settlement, outcome: &mut Outcome) {
-        let is_with_holder = |of: &&usize| self.keys[**of].1.is_some();
-        let (mut returned, kept) = hand_outs.iter().partition::<Vec<_>, _>(is_with_holder);
-        // A holder brings a message back once.
-        let mut is_first = HashSet::new();
-        returned.retain(|of| is_first.insert(*of) && self.reference.is_unacked(*of));
-        self.release(&returned);
-        self.reference.settle(&returned, settlement, outcome);
-        let returned = returned.iter().map(|of| self.keys[*of].clone());
-        let returned: Vec<_> = returned.filter_map(|(key, held)| Some((key, held?))).collect();
-        self.core.give_back(returned, settlement, &mut self.effects);
-        self.release(&kept);
-        let keys: Vec<_> = kept.iter().map(|of| self.keys[*of].0).collect();
+        let settlement = match settlement {
+            Settlement::RetryIn(_) if !self.config.has_lapses => Settlement::Requeue,
+            settlement => settlement,
+        };
+        let needs_none = matches!(settlement, Settlement::Accept | Settlement::AcceptOnReceipt);
+        let (mut brought, mut others) = (Vec::new(), Vec::new());
+        for hand_out in hand_outs {
+            let hand = &mut self.hands[*hand_out];
+            match hand.custody {
+                Custody::Holder if needs_none => {
+                    hand.held = None;
+                    others.push(*hand_out);
+                }
+                Custody::Holder if hand.held.is_none() => {}
+                Custody::Holder if brought.contains(hand_out) => {}
+                Custody::Holder => brought.push(*hand_out),
+                Custody::Queue => others.push(*hand_out),
+            }
+        }
+        if settlement == Settlement::ReturnUnseen {
+            self.give_back(&brought, settlement, outcome);
+        } else {
+            for hand_out in brought {
+                self.tell_time(outcome);
+                if settlement == Settlement::Reject && hand_out.is_multiple_of(2) {
+                    self.reject(hand_out, outcome);
+                } else {
+                    self.give_back(&[hand_out], settlement, outcome);
+                }
+            }
+        }
+        self.release(&others);
+        let keys: Vec<_> = others.iter().map(|of| self.hands[*of].key).collect();
         let settled = self.core.settle(&keys, settlement, &mut self.effects);
-        let expected = self.reference.settle(&kept, settlement, outcome);
+        let expected = self.reference.settle(&others, settlement, outcome);
         assert_eq!(settled, expected, "how many hand-outs ended");
+    }
+
+    /// Gives back what holders have.
+    fn give_back(&mut self, hand_outs: &[usize], settlement: Settlement, outcome: &mut Outcome) {
+        self.release(hand_outs);
+        let handed: Vec<_> = hand_outs.iter().map(|of| self.take_of(*of)).collect();
+        let ended = self.core.give_back(handed, settlement, &mut self.effects);
+        let expected = self.reference.give_back(hand_outs, settlement, outcome);
+        assert_eq!(ended, expected, "how many hand-outs ended");
+        self.note_received();
+    }
+
+    fn reject(&mut self, hand_out: usize, outcome: &mut Outcome) {
+        self.release(&[hand_out]);
+        let (key, held) = self.take_of(hand_out);
+        let has_ended = self.core.reject(key, held, CAUSE.into(), &mut self.effects);
+        let expected = self.reference.reject(hand_out, CAUSE, outcome);
+        assert_eq!(has_ended, expected, "whether the hand-out ended");
     }
 
     fn accept_through(&mut self, last: Pick, outcome: &mut Outcome) {
@@ -238,23 +384,43 @@ impl Life {
         let mut hand_outs = self.reference.hand_outs_of(|of| of == Some(consumer));
         hand_outs.retain(|hand_out| *hand_out <= last);
         self.release(&hand_outs);
-        let accepted = self.core.accept_through(self.keys[last].0, &mut self.effects);
+        for hand_out in &hand_outs {
+            self.hands[*hand_out].held = None;
+        }
+        let accepted = self.core.accept_through(self.hands[last].key, &mut self.effects);
         assert_eq!(accepted as usize, hand_outs.len(), "how many were accepted");
         self.reference.settle(&hand_outs, Settlement::Accept, outcome);
-        // What holders have is theirs to drop.
-        let with_holders = hand_outs.iter().filter_map(|of| self.keys[*of].1.as_ref());
-        let with_holders: Vec<_> = with_holders.map(number).collect();
-        outcome.freed.retain(|message| !with_holders.contains(message));
         self.resume(outcome);
     }
 
     fn get(&mut self, mode: AckMode, custody: Custody, outcome: &mut Outcome) {
         let got = self.core.get(mode, custody, &mut self.effects);
         let sight = got.map(|(handed, key)| self.sight(handed, key, custody));
-        assert_eq!(sight, self.reference.get(mode, self.now_ms, outcome), "what was got");
+        let expected = self.reference.get(mode, custody == Custody::Queue, outcome);
+        assert_eq!(sight, expected, "what was got");
     }
 
+    fn extend(&mut self, hand_out: Pick, ms: u8) {
+        let Some(hand_out) = self.pick(hand_out) else { return };
+        let by = Duration::from_millis(ms.into());
+        let is_extended = self.core.extend(self.hands[hand_out].key, by);
+        assert_eq!(is_extended, self.reference.extend(hand_out, by), "whether it has a lease");
+    }
+
+    fn bury(&mut self, most: u8, has_exchange: bool, outcome: &mut Outcome) {
+        let burial = if has_exchange { Burial::Routed } else { Burial::NoExchange };
+        for _ in 0..most {
+            let Some(dead) = self.dead.pop_front() else { return };
+            self.core.buried(&dead, burial, &mut self.effects);
+            if dead.stamp.is_some() {
+                self.reference.bury(comparison::number(&dead.held), has_exchange, outcome);
+            }
+        }
+    }
+
+    /// A channel does so in a call of its own, after what it has settled.
     fn resume(&mut self, outcome: &mut Outcome) {
+        self.tell_time(outcome);
         self.core.resume(&mut self.effects);
         self.reference.resume(outcome);
     }
@@ -265,12 +431,16 @@ impl Life {
         }
         let conditions =
             DeleteConditions { unused, empty, expired_by: expired.then_some(self.now()) };
-        let ready = self.reference.ready() as u64;
-        let result = self.core.delete(conditions).map(|remains| {
-            assert_eq!(remains.ready, ready, "how many were ready at the end");
-            remains.consumers.iter().map(|outlet| outlet.consumer).collect()
+        let estate = self.core.delete(conditions).map(|remains| {
+            let ready = remains.ready;
+            let consumers = remains.consumers.iter().map(|outlet| outlet.consumer).collect();
+            let mut messages: Vec<_> =
+                remains.into_messages().map(|held| comparison::number(&held)).collect();
+            messages.sort_unstable();
+            Estate { ready, consumers, messages }
         });
-        assert_eq!(result, self.reference.delete(conditions, self.now_ms), "whom it leaves behind");
+        let expected = self.reference.delete(conditions, self.now);
+        assert_eq!(estate, expected, "what it leaves behind");
     }
 
     /// Gives back what these hand-outs took from windows, as a channel does before it settles.
@@ -279,87 +449,48 @@ impl Life {
         hand_outs.sort_unstable();
         hand_outs.dedup();
         for consumer in hand_outs.iter().filter_map(|of| self.reference.consumer_of(*of)) {
-            let window = &self.windows[usize::from(self.reference.window_of(consumer))];
-            window.taken.set(window.taken.get() - 1);
+            self.release_one(consumer);
         }
+    }
+
+    fn release_one(&self, consumer: usize) {
+        let window = &self.windows[usize::from(self.reference.window_of(consumer))];
+        window.taken.set(window.taken.get() - 1);
+    }
+
+    /// What a holder brings along, once.
+    fn take_of(&mut self, hand_out: usize) -> (UnackedKey, Held) {
+        let hand = &mut self.hands[hand_out];
+        (hand.key, hand.held.take().expect("its holder has it"))
     }
 
     fn pick(&self, pick: Pick) -> Option<usize> {
         if pick.is_of_all() {
-            return pick.of(self.keys.len());
+            return pick.of(self.hands.len());
         }
         let unacked = self.reference.hand_outs_of(|_| true);
         pick.of(unacked.len()).map(|at| unacked[at])
     }
 
-    /// What is seen of a message, and notes its key.
-    fn sight(&mut self, handed: Handed, key: Option<UnackedKey>, custody: Custody) -> Sight {
-        let (message, redelivered) = (number(&handed.held), handed.is_redelivered());
-        let returns = handed.returns();
-        let hand_out = key.map(|key| {
-            assert!(self.keys.iter().all(|(known, _)| *known != key), "{key:?} comes twice");
-            self.keys.push((key, (custody == Custody::Holder).then_some(handed.held)));
-            self.keys.len() - 1
-        });
-        Sight { message, redelivered, returns, hand_out }
-    }
-
-    fn compare_effects(&mut self, expected: &Outcome) {
-        let hand_overs = self.received.take();
-        let pushed = hand_overs
-            .into_iter()
-            .map(|hand_over| {
-                let outlet = self.core.recipient(hand_over.consumer).expect("it is registered");
-                let (consumer, custody) = (outlet.consumer, outlet.custody);
-                (consumer, self.sight(hand_over.message, hand_over.key, custody))
-            })
-            .collect();
-        let staged = self.effects.staged.drain(..).map(|staged| match staged {
-            Staged::Enqueued(seq) | Staged::Renumbered(_, seq) => (true, seq.0),
-            Staged::Settled(seq) => (false, seq.0),
-        });
-        let staged: Vec<_> = staged.collect();
-        let freed = self.effects.freed.drain(..).map(|held| number(&held)).collect();
-        let abandoned = self.effects.outward.drain(..).map(|Outward::Abandoned| ()).count();
-        assert!(abandoned <= 1, "a queue is abandoned once at a time");
-        let outcome = Outcome { pushed, freed, staged, abandoned: abandoned == 1 };
-        assert_eq!(outcome, *expected, "what the step led to, and what it should have");
-    }
-
-    fn compare_state(&self) {
-        let Self { core, reference, .. } = self;
-        let counts = Counts { delivered: 0, returned: 0, handed_settled: 0, ..core.counts() };
-        assert_eq!(counts, reference.counts());
-        assert_eq!(core.ready_messages(), reference.ready() as u64, "ready");
-        let unacked = reference.hand_outs_of(|_| true).len();
-        assert_eq!(core.unacked_messages(), unacked as u64, "unacked");
-        assert_eq!(core.bytes(), reference.bytes(), "bytes");
-        assert_eq!(core.consumer_count(), reference.present().count(), "consumers");
-        assert_eq!(core.is_deleted(), reference.is_deleted(), "whether it is deleted");
-        assert_eq!(core.next_deadline(), reference.expiry_ms().map(moment), "when it expires");
-        let is_due = reference.expiry_ms().is_some_and(|expiry| expiry <= self.now_ms);
-        assert_eq!(core.is_expired(self.now()), is_due, "whether it is expired");
-    }
-
     fn now(&self) -> Moment {
-        moment(self.now_ms)
+        moment(self.now)
     }
 }
 
-fn moment(ms: u64) -> Moment {
-    Moment::ORIGIN.after(Duration::from_millis(ms))
+fn moment(since_origin: Duration) -> Moment {
+    Moment::ORIGIN.after(since_origin)
 }
 
-/// A message that knows its number.
-fn message(number: usize, bytes: u8) -> Held {
-    let mut body = number.to_be_bytes().to_vec();
-    body.resize(body.len() + usize::from(bytes), 0);
-    let mut message = Message::new(body);
+/// A message that is known by its number.
+fn message(number: usize, letter: Letter) -> Held {
+    let body = vec![0; letter.bytes.into()];
+    let mut message = Message::new(body).with_message_id(number.to_string());
+    if let Some(priority) = letter.priority {
+        message = message.with_priority(priority);
+    }
+    if let Some(ms) = letter.expiration_ms {
+        message = message.expires_in(Duration::from_millis(ms.into()));
+    }
     message.put_label(&Label::default());
     Held::Resident(message)
-}
-
-fn number(Held::Resident(message): &Held) -> usize {
-    let (number, _) = message.body().split_first_chunk().expect("it has a number");
-    usize::from_be_bytes(*number)
 }
