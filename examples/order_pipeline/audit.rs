@@ -1,64 +1,49 @@
 //! The check that nothing was lost and nothing was done twice.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use leveret::{CloseReport, Queue};
+use leveret::{CloseReport, Queue, QueueStats, WorkersReport};
 
-use crate::{
+use super::{
     ledger::Ledger,
-    service::{Report, number},
+    letters::{Death, Letter},
 };
 
-/// What the queues account for, and where they do not agree with the workers.
+/// What one service says about itself when it has stopped.
 #[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) queue: Queue,
+    pub(crate) pool: WorkersReport,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+/// What the queues account for, and where they do not agree with the workers.
+#[derive(Debug, Default)]
 pub(crate) struct Audit {
     /// Over the queues of the services.
     pub(crate) enqueued: u64,
     pub(crate) acked: u64,
-    pub(crate) ready: u64,
-    pub(crate) unacked: u64,
-    /// How many orders were given up, by cause.
-    pub(crate) dead: BTreeMap<String, u64>,
+    pub(crate) dead_lettered: u64,
+    pub(crate) held: u64,
+    /// How many orders were given up, by where and why.
+    pub(crate) dead: BTreeMap<Death, u64>,
     /// Empty if nothing was lost and nothing was done twice.
     pub(crate) problems: Vec<String>,
 }
 
 impl Audit {
-    /// Compares what was published, what the workers say, and what the queues say. Empties the
-    /// queue of the dead letters.
-    pub(crate) fn new(
-        published: u32,
-        reports: &[Report],
-        queues: &[Queue],
-        dead: &Queue,
-    ) -> leveret::Result<Self> {
-        let mut audit = Self {
-            enqueued: 0,
-            acked: 0,
-            ready: 0,
-            unacked: 0,
-            dead: BTreeMap::new(),
-            problems: Vec::new(),
-        };
-        let orders = u64::from(published);
-        for (report, queue) in reports.iter().zip(queues) {
-            let (stats, name) = (queue.stats(), queue.name());
-            audit.enqueued += stats.enqueued;
-            audit.acked += stats.acked;
-            audit.ready += stats.ready;
-            audit.unacked += stats.unacked;
-            audit.expect(stats.is_conserved(), || format!("{name} does not add up: {stats:?}"));
-            audit.expect_equal(orders, stats.enqueued, || format!("{name} got"));
-            audit.expect_equal(orders, stats.acked, || format!("{name} settled"));
-            let through = report.done + report.failed;
-            audit.expect_equal(orders, through, || format!("the workers of {name} finished"));
-            audit.expect_all(name, report.ledger.problems(|_| true));
+    /// Compares what was published, what the workers say, what the queues say, and what came to the
+    /// queue of the dead letters, which is emptied: of each service, every order has to be done or
+    /// to be a dead letter, once.
+    pub(crate) fn new(orders: u32, accounts: &[Account], dead: &Queue) -> leveret::Result<Self> {
+        let mut audit = Self::default();
+        audit.read_dead_letters(accounts, dead)?;
+        for account in accounts {
+            audit.check(account, orders.into());
         }
-        let letters = audit.read_dead_letters(dead, published)?;
-        let is_given_up = |n| reports.iter().any(|report| report.ledger.has_given_up(n));
-        audit.expect_all(dead.name(), letters.problems(is_given_up));
-        let failed = reports.iter().map(|report| report.failed).sum();
-        audit.expect_equal(failed, dead.stats().enqueued, || format!("{} got", dead.name()));
+        let (stats, name) = (dead.stats(), dead.name());
+        audit.expect(stats.is_conserved(), || format!("{name} does not add up: {stats:?}"));
+        audit.expect_equal(audit.dead_lettered, stats.enqueued, || format!("{name} got"));
         Ok(audit)
     }
 
@@ -68,27 +53,61 @@ impl Audit {
         self.expect(is_empty, || format!("the broker was not empty when it closed: {close:?}"));
     }
 
-    fn read_dead_letters(&mut self, dead: &Queue, published: u32) -> leveret::Result<Ledger> {
-        let letters = Ledger::new(published);
-        while let Some(letter) = dead.get()? {
-            let cause = letter.header("cause").and_then(leveret::Value::as_str);
-            *self.dead.entry(cause.unwrap_or("no cause").to_owned()).or_default() += 1;
-            let n = number(&letter);
-            letters.came(n, letter.is_redelivered());
-            letters.done(n);
-            letter.ack()?;
+    /// A dead letter is where an order of a service may end instead of being done.
+    fn read_dead_letters(&mut self, accounts: &[Account], dead: &Queue) -> leveret::Result<()> {
+        while let Some(delivery) = dead.get()? {
+            let problem = match Letter::read(&delivery) {
+                Ok(Letter { number, death }) => {
+                    let of = accounts.iter().find(|account| account.queue.name() == death.queue);
+                    *self.dead.entry(death).or_default() += 1;
+                    match of {
+                        Some(account) => {
+                            account.ledger.gave_up(number);
+                            None
+                        }
+                        None => Some("of a queue that nobody serves"),
+                    }
+                }
+                Err(problem) => Some(problem),
+            };
+            if let Some(problem) = problem {
+                self.problems.push(format!("{} has a letter {problem}", dead.name()));
+            }
+            delivery.ack()?;
         }
-        self.expect(dead.stats().is_conserved(), || "dead letters do not add up".into());
-        Ok(letters)
+        Ok(())
+    }
+
+    fn check(&mut self, account: &Account, orders: u64) {
+        let Account { queue, pool, ledger } = account;
+        let (stats, name) = (queue.stats(), queue.name());
+        self.enqueued += stats.enqueued;
+        self.acked += stats.acked;
+        self.dead_lettered += stats.dead_lettered;
+        self.held += stats.held();
+        self.expect(stats.is_conserved(), || format!("{name} does not add up: {stats:?}"));
+        self.expect_equal(orders, stats.enqueued, || format!("{name} got"));
+        self.expect_equal(orders, stats.acked + stats.dead_lettered, || format!("{name} ended"));
+        self.expect_equal(pool.acked, stats.acked, || format!("{name} saw done"));
+        let by_limit = self.letters_of(name, Death::is_by_limit);
+        let given_up = pool.rejected + by_limit;
+        self.expect_equal(given_up, stats.dead_lettered, || format!("{name} saw given up"));
+        // A panic returns an order; only the last one of an order that is given up does not.
+        let came_back = (pool.requeued + pool.retried + pool.panicked).saturating_sub(by_limit);
+        self.expect_equal(came_back, retries(&stats), || format!("{name} saw tried again"));
+        let letters = self.letters_of(name, |_| true);
+        self.expect_equal(stats.dead_lettered, letters, || format!("dead letters of {name} are"));
+        let problems = ledger.problems();
+        self.problems.extend(problems.into_iter().map(|problem| format!("{name} {problem}")));
+    }
+
+    fn letters_of(&self, queue: &str, is_meant: impl Fn(&Death) -> bool) -> u64 {
+        let of_queue = self.dead.iter().filter(|(death, _)| death.queue == queue);
+        of_queue.filter(|(death, _)| is_meant(death)).map(|(_, count)| count).sum()
     }
 
     fn expect_equal(&mut self, expected: u64, found: u64, what: impl FnOnce() -> String) {
         self.expect(expected == found, || format!("{} {found}, not {expected}", what()));
-    }
-
-    /// Takes over what a ledger found.
-    fn expect_all(&mut self, name: &str, problems: Vec<String>) {
-        self.problems.extend(problems.into_iter().map(|problem| format!("{name} {problem}")));
     }
 
     fn expect(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
@@ -96,4 +115,9 @@ impl Audit {
             self.problems.push(otherwise());
         }
     }
+}
+
+/// How often an order was handed out that had been handed out before.
+pub(crate) fn retries(stats: &QueueStats) -> u64 {
+    stats.delivered.saturating_sub(stats.enqueued)
 }

@@ -9,8 +9,10 @@ pub(crate) struct Chance {
 /// What may go wrong; each accident is independent of the others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Accident {
+    Busy,
     NoAnswer,
     Panic,
+    Poison,
     SoldOut,
 }
 

@@ -3,24 +3,28 @@
 //! `cargo run --release --example order_pipeline -- [--orders N] [--seed S]`
 //!
 //! Every order goes to a fanout exchange, and from there into the queues of three services, each
-//! with workers of its own. E-mail is slow. Inventory fails now and then, and what fails for good
-//! is moved to the queue `orders.dead`, in a transaction. Analytics panics now and then, which
-//! puts the order back into its place.
+//! with workers of its own. E-mail is slow, and its server is busy now and then and says when to
+//! come back. Inventory fails now and then, and tries again later and later. Analytics panics now
+//! and then, which puts the order back into its place. What fails for good, or makes its worker
+//! panic too often, goes by way of a dead-letter exchange to the queue `orders.dead`, with the
+//! history of its death and the cause that the handler gave.
 //!
 //! The program ends when every order is through, and prints who did what, how long publishing
 //! took while the slowest service was at work, and whether the queues account for every message,
-//! and each service for every order: which were lost, and which came through more than once.
-//! The exit code is 1 if any was, and 2 if the arguments are wrong. What fails is
-//! decided by the seed, so two runs differ in nothing but time.
+//! and each service for every order: which were lost, and which came through more than once. Done
+//! or a dead letter, once: that is through. The exit code is 1 if any was not, and 2 if the
+//! arguments are wrong. What fails is decided by the seed, so two runs differ in nothing but time.
 #![allow(clippy::disallowed_methods, reason = "the program measures real time")]
 
 mod arguments;
 mod audit;
 mod chance;
-mod inventory;
 mod latency;
 mod ledger;
+mod letters;
+mod order;
 mod service;
+mod shop;
 mod table;
 
 use std::{
@@ -31,13 +35,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use leveret::{Broker, Message, Queue};
+use leveret::{Broker, Queue};
 
 use arguments::Settings;
 use audit::Audit;
 use chance::Chance;
 use latency::Latency;
-use service::{Mishap, Service};
+use service::Service;
+use shop::{Mishap, Shop};
+use table::Line;
 
 const USAGE: &str = "usage: order_pipeline [--orders N] [--seed S]";
 
@@ -70,29 +76,14 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: Settings) -> Result<Audit, Box<dyn Error>> {
-    let chance = Chance::new(settings.seed);
     let broker = Broker::new();
-    let orders = broker.declare_exchange("orders").fanout().declare()?;
-    let dead = broker.declare_queue("orders.dead").declare()?;
-    let mut queues = Vec::new();
-    for name in ["e-mail", "inventory", "analytics"] {
-        let queue = broker.declare_queue(name).declare()?;
-        orders.bind(&queue, "")?;
-        queues.push(queue);
-    }
-    let [mail, stock, figures] = &queues[..] else { unreachable!("three were declared") };
-    let services = vec![
-        service::start_mail(mail, settings.orders)?,
-        inventory::start(&broker, stock, &dead, settings.orders, chance)?,
-        service::start_analytics(figures, settings.orders, chance)?,
-    ];
+    let shop = shop::open(&broker, settings.orders, Chance::new(settings.seed))?;
+    let Shop { orders, services, dead } = shop;
 
     let publisher = orders.publisher().mandatory().open()?;
     let mut latency = Latency::default();
     for n in 1..=settings.orders {
-        let order = Message::new(format!("1 hare, order {n}"))
-            .with_message_id(format!("order-{n}"))
-            .with_header("n", i64::from(n));
+        let order = order::message(n);
         let start = Instant::now();
         // Full only at the broker's bound on memory; then it is worth waiting for room.
         publisher.publish_timeout("", order, 60 * SECOND)?.wait()?;
@@ -100,10 +91,11 @@ fn run(settings: Settings) -> Result<Audit, Box<dyn Error>> {
     }
 
     let progress = wait_until_through(&services);
-    let reports: Vec<_> = services.into_iter().map(Service::stop).collect::<Result<_, _>>()?;
-    let mut audit = Audit::new(settings.orders, &reports, &queues, &dead)?;
+    let (reports, accounts): (Vec<_>, Vec<_>) = services.into_iter().map(Service::stop).unzip();
+    let mut audit = Audit::new(settings.orders, &accounts, &dead)?;
+    let lines: Vec<_> = accounts.iter().zip(&reports).zip(&progress).map(Line::from).collect();
     audit.check_close(&broker.close(10 * SECOND));
-    table::print(settings, &reports, &progress, &mut latency, &audit);
+    table::print(settings, &lines, &mut latency, &audit);
     Ok(audit)
 }
 
@@ -112,7 +104,7 @@ fn run(settings: Settings) -> Result<Audit, Box<dyn Error>> {
 struct Progress {
     /// What was not settled when the last order was published.
     backlog: u64,
-    /// From the last publish to the last settlement.
+    /// From the last publish until nothing was left.
     finished_after: Duration,
 }
 
@@ -129,17 +121,13 @@ fn wait_until_through(services: &[Service]) -> Vec<Progress> {
 }
 
 fn wait_until_empty(queue: &Queue, start: Instant) -> Progress {
-    let backlog = backlog(queue);
-    let mut settled = 0;
-    while !queue.wait_empty(STANDSTILL_MAX) && queue.stats().acked > settled {
-        settled = queue.stats().acked;
+    let backlog = queue.stats().held();
+    let mut ended = 0;
+    // Empty means that dead letters have arrived, too.
+    while !queue.wait_empty(STANDSTILL_MAX) && queue.stats().gone() > ended {
+        ended = queue.stats().gone();
     }
     Progress { backlog, finished_after: start.elapsed() }
-}
-
-fn backlog(queue: &Queue) -> u64 {
-    let stats = queue.stats();
-    stats.ready + stats.unacked
 }
 
 /// The deliberate panics of this program are counted, not reported; all others are.

@@ -2,65 +2,82 @@
 
 use std::time::Duration;
 
-use crate::{Progress, arguments::Settings, audit::Audit, latency::Latency, service::Report};
+use leveret::{QueueStats, WorkersReport};
+
+use super::{
+    Progress,
+    arguments::Settings,
+    audit::{Account, Audit, retries},
+    latency::Latency,
+    service::Report,
+};
+
+/// What there is to say about one service.
+pub(crate) struct Line<'a> {
+    name: &'a str,
+    stats: QueueStats,
+    pool: WorkersReport,
+    report: &'a Report,
+    progress: &'a Progress,
+}
+
+impl<'a> From<((&'a Account, &'a Report), &'a Progress)> for Line<'a> {
+    fn from(((account, report), progress): ((&'a Account, &'a Report), &'a Progress)) -> Self {
+        let Account { queue, pool, .. } = account;
+        Self { name: queue.name(), stats: queue.stats(), pool: *pool, report, progress }
+    }
+}
 
 /// Prints the whole report.
-pub(crate) fn print(
-    settings: Settings,
-    reports: &[Report],
-    progress: &[Progress],
-    latency: &mut Latency,
-    audit: &Audit,
-) {
+pub(crate) fn print(settings: Settings, lines: &[Line<'_>], latency: &mut Latency, audit: &Audit) {
     println!("{} orders published, seed {}\n", settings.orders, settings.seed);
-    print_services(reports, progress);
-    print_latency(reports, progress, latency);
+    print_services(lines);
+    print_latency(lines, latency);
     print_audit(audit);
 }
 
-fn print_services(reports: &[Report], progress: &[Progress]) {
+fn print_services(lines: &[Line<'_>]) {
     println!(
-        "{:<10} {:>7} {:>8} {:>8} {:>7} {:>9} {:>13} {:>12}",
-        "service", "workers", "done", "retried", "failed", "panicked", "time/attempt", "backlog*"
+        "{:<10} {:>7} {:>8} {:>8} {:>9} {:>6} {:>13} {:>9}",
+        "service", "workers", "done", "retried", "panicked", "dead", "time/attempt", "backlog*"
     );
-    for (report, progress) in reports.iter().zip(progress) {
+    for Line { name, stats, pool, report, progress } in lines {
         println!(
-            "{:<10} {:>7} {:>8} {:>8} {:>7} {:>9} {:>13} {:>12}",
-            report.name,
+            "{name:<10} {:>7} {:>8} {:>8} {:>9} {:>6} {:>13} {:>9}",
             report.workers,
-            report.done,
-            report.retried,
-            report.failed,
-            report.panicked,
+            stats.acked,
+            retries(stats),
+            pool.panicked,
+            stats.dead_lettered,
             text(report.time_per_attempt),
             progress.backlog
         );
     }
-    println!("* not settled yet when the last order was published\n");
+    println!("* not through yet when the last order was published\n");
 }
 
-fn print_latency(reports: &[Report], progress: &[Progress], latency: &mut Latency) {
+fn print_latency(lines: &[Line<'_>], latency: &mut Latency) {
     let percentiles = [50, 99, 100].map(|percent| text(latency.percentile(percent)));
     let [p50, p99, max] = percentiles;
     println!("publish latency   p50 {p50}, p99 {p99}, max {max}");
-    let slowest = reports.iter().zip(progress).max_by_key(|(report, _)| report.time_per_attempt);
-    if let Some((report, progress)) = slowest {
+    if let Some(slowest) = lines.iter().max_by_key(|line| line.report.time_per_attempt) {
         println!(
             "slowest service   {}: {} an order, through {} after the last publish",
-            report.name,
-            text(report.time_per_attempt),
-            text(progress.finished_after)
+            slowest.name,
+            text(slowest.report.time_per_attempt),
+            text(slowest.progress.finished_after)
         );
     }
 }
 
 fn print_audit(audit: &Audit) {
-    let total = audit.dead.values().sum::<u64>();
-    let causes = audit.dead.iter().map(|(cause, count)| format!(" ({count} × {cause})"));
-    println!("orders.dead       {total}{}", causes.collect::<String>());
+    println!("dead letters      {} in orders.dead", audit.dead.values().sum::<u64>());
+    for (death, count) in &audit.dead {
+        println!("                  {count:>5} × {death}");
+    }
     println!(
-        "conservation      {} copies in = {} settled + {} ready + {} unacked",
-        audit.enqueued, audit.acked, audit.ready, audit.unacked
+        "conservation      {} copies in = {} done + {} dead letters + {} still there",
+        audit.enqueued, audit.acked, audit.dead_lettered, audit.held
     );
     match &audit.problems[..] {
         [] => println!("                  nothing lost, nothing done twice"),
