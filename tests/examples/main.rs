@@ -2,5 +2,6 @@
 //!
 //! That each example runs to its end, the gate shows.
 
+mod image_upload;
 mod order_pipeline;
 mod topic_logs;
