@@ -8,6 +8,7 @@
 use std::{cell::RefCell, collections::VecDeque, mem, sync::Arc};
 
 use super::{
+    aftermath::Aftermath,
     bounds,
     cell::QueueCell,
     intake::Intake,
@@ -56,7 +57,7 @@ pub(crate) fn after<R>(act: impl FnOnce() -> R) -> R {
         }
         is_first
     });
-    let _burials = (begun == Ok(true)).then_some(Burials);
+    let _burials = (matches!(begun, Ok(true))).then_some(Burials);
     act()
 }
 
@@ -83,11 +84,10 @@ pub(crate) fn bury(cell: &Arc<QueueCell>) {
         }
     });
     // A thread that is ending keeps no list.
-    if is_within == Ok(true) {
+    if matches!(is_within, Ok(true)) {
         return;
     }
-    // Wakers and destructors are somebody's code.
-    let _ = shielded(|| cell.bury_all());
+    cell.bury_all();
     bury_listed();
 }
 
@@ -95,24 +95,28 @@ pub(crate) fn bury(cell: &Arc<QueueCell>) {
 fn bury_listed() {
     let next = || NEXT.try_with(|next| next.borrow_mut().as_mut()?.pop_front()).ok().flatten();
     while let Some(cell) = next() {
-        let _ = shielded(|| cell.bury_all());
+        cell.bury_all();
     }
     let _ = NEXT.try_with(RefCell::take);
 }
 
 impl QueueCell {
+    /// Nothing here panics: a letter that nobody attends to any more would wait for ever.
     fn bury_all(self: &Arc<Self>) {
         let mut dead = self.attend();
         while !dead.is_empty() {
             let buried: Vec<_> = dead
                 .into_iter()
                 .map(|dead| {
-                    // One whose burial panics has got as far as it gets.
-                    let burial = shielded(|| self.bury_one(&dead)).unwrap_or(Burial::Routed);
+                    let burial = self.bury_one(&dead);
                     (dead, burial)
                 })
                 .collect();
             dead = self.note_buried(&buried);
+            for (dead, _) in buried {
+                // The destructor of a message is somebody's code.
+                let _ = shielded(|| drop(dead));
+            }
         }
     }
 
@@ -131,17 +135,22 @@ impl QueueCell {
         dead
     }
 
-    /// Notes what has become of dead letters, and takes out what has come meanwhile. The messages
-    /// are the caller's to drop.
+    /// Notes what has become of dead letters, and takes out what has come meanwhile.
     fn note_buried(self: &Arc<Self>, buried: &[(Dead, Burial)]) -> Vec<Dead> {
-        self.with(|core, effects| {
+        let mut after = Aftermath::default();
+        self.with_aftermath(&mut after, |core, effects| {
             for (dead, burial) in buried {
                 core.buried(dead, *burial, effects);
             }
         });
-        let mut state = self.untold();
-        let dead = mem::take(&mut state.dead.waiting);
-        state.dead.is_attended = !dead.is_empty();
+        let dead = {
+            let mut state = self.untold();
+            let dead = mem::take(&mut state.dead.waiting);
+            state.dead.is_attended = !dead.is_empty();
+            dead
+        };
+        // Wakers are somebody's code.
+        let _ = shielded(|| after.run(self));
         dead
     }
 }
@@ -182,12 +191,13 @@ impl VhostState {
             let held = Held::Resident(letter.clone());
             let mut intake = Intake::default();
             for queue in &queues {
-                // Who has no room by a bound of its own has said what it does then.
-                let taken = match parsed.dead_letter_strategy {
+                // Who has no room by a bound of its own has said what it does then. A waker that
+                // panics is woken when the message is in.
+                let taken = shielded(|| match parsed.dead_letter_strategy {
                     DeadLetterStrategy::AtMostOnce => queue.enqueue(held.clone()),
                     DeadLetterStrategy::AtLeastOnce => queue.enqueue_anyway(held.clone()),
-                };
-                intake.add(queue, taken);
+                });
+                intake.add(queue, taken.unwrap_or(Ok(())));
             }
             self.tally(&source).count(&intake);
             Burial::Routed

@@ -11,6 +11,7 @@ mod call;
 mod channel;
 mod closing;
 mod consumer;
+mod dead_letters;
 mod exchange;
 mod mailbox;
 mod progress;
