@@ -21,6 +21,7 @@ mod events;
 mod exchange;
 mod last_words;
 mod limits;
+mod pairs;
 mod publisher;
 mod queue;
 mod random;
