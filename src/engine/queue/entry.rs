@@ -42,16 +42,13 @@ pub(crate) enum Held {
     Resident(Message),
 }
 
-impl Entry {
-    /// A message that comes into the queue.
-    #[inline]
-    pub(crate) fn fresh(seq: Seq, held: Held) -> Self {
-        let bytes = held.bytes();
-        Self { stamp: Stamp { seq, past: Past::default(), bytes }, held }
-    }
-}
-
 impl Stamp {
+    /// Of a message that comes into the queue.
+    #[inline]
+    pub(crate) fn fresh(seq: Seq, held: &Held) -> Self {
+        Self { seq, past: Past::default(), bytes: held.bytes() }
+    }
+
     /// Of no message.
     pub(super) const BLANK: Self = Self { seq: Seq(0), past: Past(0), bytes: 0 };
 

@@ -217,14 +217,16 @@ impl<C: Recipient> QueueCore<C> {
         if self.options.is_some() {
             return self.enqueue_with_options(held, effects);
         }
-        let entry = self.accept(held, effects);
+        let stamp = self.accept(&held, effects);
         let is_set_going = self.consumers.set_going();
+        // The entry is made where it goes: one that is made first and copied then makes the
+        // processor wait for its own writes.
         if self.ready.is_empty()
             && let Some(turn) = self.consumers.next()
         {
-            self.hand_over(entry, turn, effects);
+            self.hand_over(Entry { stamp, held }, turn, effects);
         } else {
-            self.ready.push(entry);
+            self.ready.push(Entry { stamp, held });
             if is_set_going {
                 self.serve(effects);
             }
@@ -456,16 +458,15 @@ impl<C: Recipient> QueueCore<C> {
         Counts { delivered, handed_settled: 0, ..self.counts }
     }
 
-    /// A message that passes every check.
+    /// Counts a message in, and says what the queue knows of it.
     #[inline]
-    fn accept(&mut self, held: Held, effects: &mut Effects) -> Entry {
-        let seq = Seq(self.next_seq);
+    fn accept(&mut self, held: &Held, effects: &mut Effects) -> Stamp {
+        let stamp = Stamp::fresh(Seq(self.next_seq), held);
         self.next_seq += 1;
-        let entry = Entry::fresh(seq, held);
-        self.bytes += entry.stamp.bytes();
+        self.bytes += stamp.bytes();
         self.counts.enqueued += 1;
-        effects.stage(Staged::Enqueued(seq));
-        entry
+        effects.stage(Staged::Enqueued(stamp.seq));
+        stamp
     }
 
     /// Kept out of the way of queues without options.
@@ -477,7 +478,8 @@ impl<C: Recipient> QueueCore<C> {
     }
 
     fn take_in(&mut self, held: Held, effects: &mut Effects) {
-        let entry = self.accept(held, effects);
+        let stamp = self.accept(&held, effects);
+        let entry = Entry { stamp, held };
         if let Some(options) = &mut self.options {
             options.note_arrival(entry.stamp.seq, &entry.held);
         }
