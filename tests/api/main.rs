@@ -19,6 +19,8 @@ mod destructor;
 mod errors;
 mod events;
 mod exchange;
+mod expiry;
+mod hands;
 mod last_words;
 mod limits;
 mod pairs;
