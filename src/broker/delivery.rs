@@ -429,7 +429,11 @@ impl Acker {
     /// As there.
     pub fn retry_in(self, delay: Duration) -> Result<()> {
         if delay > RETRY_MAX {
-            return Err(self.too_long(delay));
+            // At once, whatever its queue does with what returns and its consumer with what is
+            // dropped.
+            let error = self.too_long(delay);
+            self.end(Settlement::RetryIn(Duration::ZERO))?;
+            return Err(error);
         }
         self.end(Settlement::RetryIn(delay))
     }
