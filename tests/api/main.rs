@@ -27,6 +27,7 @@ mod pairs;
 mod publisher;
 mod queue;
 mod random;
+mod retry;
 mod subscription;
 mod task;
 mod transaction;
