@@ -30,6 +30,7 @@ mod random;
 mod retry;
 mod subscription;
 mod task;
+mod timeout;
 mod transaction;
 mod vhost;
 mod waiting;
