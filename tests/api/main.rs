@@ -14,6 +14,7 @@ mod closing;
 mod concurrency;
 mod consumer;
 mod day_one;
+mod dead_letters;
 mod delivery;
 mod destructor;
 mod errors;
