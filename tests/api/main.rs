@@ -6,6 +6,7 @@
 )]
 
 mod acks;
+mod bounds;
 mod call;
 mod channel;
 mod clock;
@@ -25,6 +26,7 @@ mod hands;
 mod last_words;
 mod limits;
 mod pairs;
+mod priority;
 mod publisher;
 mod queue;
 mod random;
