@@ -454,7 +454,8 @@ impl QueueCell {
         let CellState { core, effects, dead, scheduled, .. } = state;
         core.look();
         after.has_dead |= dead.add(&mut effects.dead);
-        after.made_room |= self.may_refuse;
+        // A refusal makes none: who waits for room would wake itself by trying.
+        after.made_room |= self.may_refuse && core.has_made_room();
         if let Some(deadline) = core.next_deadline()
             && scheduled.is_none_or(|scheduled| deadline < scheduled.at)
         {

@@ -12,6 +12,8 @@ pub(super) struct Limit {
     pub(super) overflow: Overflow,
     /// Invariant: the bytes of the bodies that are ready.
     body_bytes: u64,
+    /// Whether a message has been ready and is no more, since somebody asked last.
+    has_left: bool,
     closing: Closing,
 }
 
@@ -37,6 +39,7 @@ impl Limit {
                 (_, overflow) => *overflow,
             },
             body_bytes: 0,
+            has_left: false,
             closing: match queue_type {
                 QueueType::Classic => Closing::Exact,
                 QueueType::Quorum => Closing::Late { is_closed: false },
@@ -63,6 +66,12 @@ impl Limit {
     /// A message is ready no more.
     pub(super) fn remove(&mut self, body_bytes: u64) {
         self.body_bytes -= body_bytes;
+        self.has_left = true;
+    }
+
+    /// Says whether a message has left since this was asked last.
+    pub(super) fn take_has_left(&mut self) -> bool {
+        std::mem::take(&mut self.has_left)
     }
 
     /// The argument whose bound one more message would pass.

@@ -1,6 +1,8 @@
 //! What a queue does at its declared bounds.
 
-use super::{Dead, Effects, Fate, Held, NoRoom, QueueCore, Reason, Recipient, Refused};
+use super::{
+    Dead, Effects, Fate, Held, NoRoom, QueueCore, Reason, Recipient, Refused, limit::Limit,
+};
 use crate::engine::definition::Overflow;
 
 impl<C: Recipient> QueueCore<C> {
@@ -12,6 +14,12 @@ impl<C: Recipient> QueueCore<C> {
         {
             limit.look(self.ready.len());
         }
+    }
+
+    /// Whether there may be more room by declared bounds than when this was asked last.
+    pub(crate) fn has_made_room(&mut self) -> bool {
+        let limit = self.options.as_mut().and_then(|options| options.limit.as_mut());
+        limit.is_some_and(Limit::take_has_left)
     }
 
     /// Refuses a message for which a declared bound leaves no room, whoever could take it at once.
