@@ -4,6 +4,7 @@
     clippy::disallowed_types,
     reason = "tests start threads, and share what is theirs"
 )]
+#![allow(clippy::unchecked_time_subtraction, reason = "tests take little from much")]
 
 mod acks;
 mod bounds;

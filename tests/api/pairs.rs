@@ -418,3 +418,34 @@ fn each_keeps_its_rule_alone() {
         feature.check(&scene);
     }
 }
+
+/// A declaration that asks for what can not be, and the argument that the error names.
+type Impossible = (fn(QueueBuilder) -> QueueBuilder, &'static str);
+
+#[test]
+fn what_means_nothing_without_its_companion_is_refused() {
+    let cases: [Impossible; 9] = [
+        (|queue| queue.argument("x-delayed-retry-type", "all"), "x-delayed-retry-type"),
+        (|queue| queue.argument("x-delayed-retry-min", 5), "x-delayed-retry-min"),
+        (|queue| queue.argument("x-delayed-retry-jitter", 0.5), "x-delayed-retry-jitter"),
+        (
+            |queue| queue.delayed_retry(DelayedRetry::fixed(SECOND).multiplier(2.0)),
+            "x-delayed-retry-multiplier",
+        ),
+        (
+            |queue| queue.delayed_retry(DelayedRetry::fixed(SECOND).at_most(SECOND / 2)),
+            "x-delayed-retry-max",
+        ),
+        (|queue| queue.dead_letter_key("key"), "x-dead-letter-routing-key"),
+        (QueueBuilder::dead_letter_at_least_once, "x-dead-letter-strategy"),
+        (QueueBuilder::quorum, "non-durable"),
+        (|queue| queue.durable().quorum().temporary(), "exclusive-owner"),
+    ];
+    for (declare, expected) in cases {
+        let (broker, _time) = Broker::manual();
+        let error = declare(broker.declare_queue("q")).declare().unwrap_err();
+        let ErrorKind::InvalidArgument { argument, .. } = error.kind() else { panic!("{error}") };
+        assert_eq!(argument.as_str(), expected);
+        assert!(broker.queue("q").unwrap_err().is_not_found(), "nothing was declared");
+    }
+}
