@@ -24,6 +24,7 @@ mod events;
 mod exchange;
 mod expiry;
 mod hands;
+mod inspection;
 mod last_words;
 mod limits;
 mod pairs;
