@@ -517,6 +517,10 @@ impl Exchange {
         loop {
             match publish(message) {
                 Err(error) if error.is_full() => {
+                    // Room that others took may have come and gone all the time.
+                    if watch.is_some() && until.left().is_none() {
+                        return Err(error);
+                    }
                     // The first refusal came before the watch, so the publish is tried once more.
                     let room = &self.vhost.state().context.room;
                     let is_in_time = match &mut watch {

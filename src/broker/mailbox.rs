@@ -228,10 +228,21 @@ impl Tray {
         self.parcels.pop_front()
     }
 
-    /// Takes the next message, and what is behind it as well if nobody waits for that.
+    /// Takes out everything, to be given back.
+    pub(crate) fn take_all(&mut self) -> Vec<(UnackedKey, Held)> {
+        self.parcels.drain(..).map(Parcel::into_parts).collect()
+    }
+
+    /// Takes the next message, and what is behind it as well if nobody waits for that, and none of
+    /// it may go back by itself: the queue has to know what nobody has seen then.
     #[inline]
     pub(crate) fn take(&mut self, taken: &mut Taken) -> Option<Parcel> {
-        if self.receipt == Receipt::Hands && self.lag == Lag::Unbounded && !self.is_urgent {
+        let is_lasting = !self.parcels.front().is_some_and(|first| first.message.has_lease());
+        if is_lasting
+            && self.receipt == Receipt::Hands
+            && self.lag == Lag::Unbounded
+            && !self.is_urgent
+        {
             debug_assert!(taken.is_empty(), "what is in the mailbox comes first");
             std::mem::swap(&mut self.parcels, &mut taken.parcels);
             taken.next()
@@ -277,7 +288,7 @@ impl Tray {
 
     /// What nobody has received, oldest first: what is in the mailbox, then what is in here.
     pub(crate) fn unreceived(&mut self, taken: &mut Taken) -> Vec<(UnackedKey, Held)> {
-        taken.drain().chain(self.parcels.drain(..).map(Parcel::into_parts)).collect()
+        taken.drain().chain(self.take_all()).collect()
     }
 
     /// Tells all who wait that it has ended, and drops what is left. No lock may be held.

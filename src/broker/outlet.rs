@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Name,
     broker::consumer::EndReason,
-    engine::queue::{AckMode, Attention, HandOver, Handed, Received, Recipient, UnackedKey},
+    engine::queue::{AckMode, Attention, HandOver, Handed, Held, Received, Recipient, UnackedKey},
 };
 
 /// The near end of one consumer.
@@ -91,6 +91,13 @@ impl Recipient for Outlet {
         match self {
             Self::Mailbox(_) => true,
             Self::Channel(outlet) => outlet.channel.try_take(mode, &outlet.cell),
+        }
+    }
+
+    fn take_unseen(&mut self) -> Vec<(UnackedKey, Held)> {
+        match self {
+            Self::Mailbox(tray) => tray.take_all(),
+            Self::Channel(_) => Vec::new(),
         }
     }
 

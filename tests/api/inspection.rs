@@ -159,11 +159,11 @@ fn waits_are_measured_until_the_first_hand_out() -> Result<()> {
 /// Checks the law of conservation, and states and causes that are to be seen.
 #[track_caller]
 fn check(queue: &Queue, states: [u64; 3], gone: u64) -> QueueStats {
-    let stats = queue.stats();
-    assert!(stats.is_conserved(), "{stats:?}");
-    assert_eq!([stats.ready, stats.unacked, stats.delayed], states, "{stats:?}");
-    assert_eq!(stats.gone(), gone, "{stats:?}");
-    stats
+    let found = queue.stats();
+    assert!(found.is_conserved(), "{found:?}");
+    assert_eq!([found.ready, found.unacked, found.delayed], states, "{found:?}");
+    assert_eq!(found.gone(), gone, "{found:?}");
+    found
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use leveret::{
     Ack, Broker, ConnectOptions, Consume, Delivery, DeliveryTag, EndReason, ErrorKind, Event, Get,
-    Outcome, Queue, Recover, Result, TryRecvError,
+    Message, Outcome, Queue, Recover, Result, TryRecvError,
 };
 
 use crate::hands::{MS, SECOND, check_line, send_all, take};
@@ -63,6 +63,25 @@ fn what_was_not_received_goes_back_unseen_and_in_order() -> Result<()> {
         assert_eq!(attempts, [2, 1, 1, 1, 1], "quorum: {is_quorum}");
     }
     Ok(())
+}
+
+#[test]
+fn what_nobody_saw_lapses_without_an_attempt() {
+    let (broker, time) = Broker::manual();
+    let queue = broker.declare_queue("q").consumer_timeout(SECOND).delivery_limit(0);
+    let queue = queue.declare().expect("nothing is wrong with it");
+    let consumer = queue.consume().start().expect("it starts");
+    for body in ["a", "b", "c"] {
+        queue.send(Message::new(body)).expect("there is room");
+    }
+    let seen = consumer.recv().expect("it is there");
+    time.advance(SECOND);
+    assert_eq!(consumer.end(), Some(EndReason::TimedOut));
+    let left: Vec<_> = queue.browse(10).expect("it is there");
+    let left: Vec<_> = left.iter().map(|of| (of.message.text(), of.returns)).collect();
+    assert_eq!(left, [(Some("b"), 0), (Some("c"), 0)]);
+    assert_eq!(queue.stats().exhausted, 1, "the one that was seen");
+    assert!(seen.ack().is_err());
 }
 
 #[test]

@@ -46,9 +46,16 @@ impl<C: Recipient> QueueCore<C> {
             left -= 1;
             has_returned = true;
             let consumer = self.unacked.consumer_of(key);
-            self.end(key, None, Settlement::Abandon, effects);
-            let consumer = consumer.and_then(|of| self.remove_consumer(of, effects));
-            taken_off.extend(consumer);
+            let mut recipient = consumer.and_then(|of| self.remove_consumer(of, effects));
+            // Nobody has failed at what nobody saw.
+            let unseen = recipient.as_mut().map(C::take_unseen).unwrap_or_default();
+            if !unseen.iter().any(|(unseen, _)| *unseen == key) {
+                self.end(key, None, Settlement::Abandon, effects);
+            }
+            for (key, held) in unseen {
+                self.end(key, Some(held), Settlement::ReturnUnseen, effects);
+            }
+            taken_off.extend(recipient);
         }
         while left > 0
             && let Some(entry) =

@@ -18,6 +18,11 @@ pub(crate) trait Recipient {
 
     /// Takes a message, for which credit was taken.
     fn receive(&mut self, hand_over: HandOver) -> Received;
+
+    /// Gives up what it has got and nobody has seen, oldest first.
+    fn take_unseen(&mut self) -> Vec<(UnackedKey, Held)> {
+        Vec::new()
+    }
 }
 
 /// A message for a consumer.
