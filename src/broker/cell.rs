@@ -329,6 +329,12 @@ impl QueueCell {
         self.may_refuse
     }
 
+    /// Whether its deliveries have a time to be settled in, whoever consumes.
+    pub(crate) fn grants_time(&self) -> bool {
+        self.definition.parsed.consumer_timeout_ms.is_some()
+            || self.context.queue_defaults.consumer_timeout.is_some()
+    }
+
     /// Whether what dies in it has a place to go.
     #[inline]
     pub(crate) fn has_dead_letters(&self) -> bool {

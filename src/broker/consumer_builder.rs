@@ -6,7 +6,7 @@ use super::{
     bounds,
     consumer::{Consumer, ConsumerCore},
     delivery::Delivery,
-    mailbox::{Lag, Receipt, Tray},
+    mailbox::{Lag, Receipt, Taking, Tray},
     membership::Succession,
     milliseconds::milliseconds,
     outcome::Outcome,
@@ -206,7 +206,9 @@ impl ConsumerBuilder {
             _ => self.tag.clone(),
         };
         let core = ConsumerCore::new(Arc::clone(cell), tag.clone(), self.receipt, self.on_drop);
-        let tray = Tray::new(tag, Arc::clone(&core.mailbox), self.lag, self.receipt);
+        let has_leases = terms.timeout.is_some() || cell.grants_time();
+        let taking = Taking::new(self.lag, self.receipt, has_leases);
+        let tray = Tray::new(tag, Arc::clone(&core.mailbox), self.lag, taking);
         cell.consume(terms, Outlet::Mailbox(tray), self.succession, |id| core.started(id))
             .map_err(|refused| refusal::consume(refused, cell, vhost))?;
         let broker = self.queue.vhost().lease().broker();

@@ -58,6 +58,25 @@ pub(crate) enum Receipt {
     Hands,
 }
 
+/// How much of a tray is taken out at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taking {
+    AtOnce,
+    /// One by one, since the queue has to know what nobody has received: it may give way, is settled
+    /// by being received, or goes back by itself.
+    Singly,
+}
+
+impl Taking {
+    pub(crate) fn new(lag: Lag, receipt: Receipt, has_leases: bool) -> Self {
+        if lag == Lag::Unbounded && receipt == Receipt::Hands && !has_leases {
+            Self::AtOnce
+        } else {
+            Self::Singly
+        }
+    }
+}
+
 /// The consumer's part.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
@@ -94,7 +113,7 @@ pub(crate) struct Tray {
     pub(crate) tag: Name,
     pub(crate) mailbox: Arc<Mailbox>,
     lag: Lag,
-    receipt: Receipt,
+    taking: Taking,
     parcels: VecDeque<Parcel>,
     pub(crate) waiting: Waiting,
     /// The other end of the token.
@@ -195,12 +214,12 @@ impl Taken {
 }
 
 impl Tray {
-    pub(crate) fn new(tag: Name, mailbox: Arc<Mailbox>, lag: Lag, receipt: Receipt) -> Self {
+    pub(crate) fn new(tag: Name, mailbox: Arc<Mailbox>, lag: Lag, taking: Taking) -> Self {
         Self {
             tag,
             mailbox,
             lag,
-            receipt,
+            taking,
             parcels: VecDeque::new(),
             waiting: Waiting::default(),
             token: None,
@@ -233,16 +252,10 @@ impl Tray {
         self.parcels.drain(..).map(Parcel::into_parts).collect()
     }
 
-    /// Takes the next message, and what is behind it as well if nobody waits for that, and none of
-    /// it may go back by itself: the queue has to know what nobody has seen then.
+    /// Takes the next message, and what is behind it as well if nobody waits for that.
     #[inline]
     pub(crate) fn take(&mut self, taken: &mut Taken) -> Option<Parcel> {
-        let is_lasting = !self.parcels.front().is_some_and(|first| first.message.has_lease());
-        if is_lasting
-            && self.receipt == Receipt::Hands
-            && self.lag == Lag::Unbounded
-            && !self.is_urgent
-        {
+        if self.taking == Taking::AtOnce && !self.is_urgent {
             debug_assert!(taken.is_empty(), "what is in the mailbox comes first");
             std::mem::swap(&mut self.parcels, &mut taken.parcels);
             taken.next()
