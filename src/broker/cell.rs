@@ -271,16 +271,22 @@ impl QueueCell {
         reason: EndReason,
     ) -> (Result<Deletion, DeleteRefused>, Aftermath) {
         let mut after = Aftermath::default();
-        let remains = self.with_aftermath(&mut after, |core, _| {
+        let mut state = self.state.lock();
+        self.apply_acks(&mut state);
+        self.tell_time(&mut state, &mut after);
+        // What has died by now goes where its dead letters go: the options end with the queue.
+        self.carry_out(&mut state, &mut after);
+        let remains = self.act(&mut state, &mut after, |core, _| {
             let remains = core.delete(conditions)?;
             remains.consumers.iter().for_each(|outlet| outlet.note_end(reason));
             Ok(remains)
         });
         if remains.is_ok() {
             // It holds nothing from now on, so what it kept in hand is room for others, too.
-            self.state.lock().leave(&self.context);
+            state.leave(&self.context);
             after.made_room = true;
         }
+        drop(state);
         (remains.map(|remains| Deletion { remains }), after)
     }
 

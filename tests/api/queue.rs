@@ -215,3 +215,25 @@ fn an_auto_delete_queue_goes_with_its_last_consumer() -> Result<()> {
     assert!(queue.send(Message::new("late")).is_err());
     Ok(())
 }
+
+#[test]
+fn what_has_died_when_its_queue_is_deleted_still_arrives() -> Result<()> {
+    let (broker, _) = Broker::manual();
+    let dead = broker.declare_queue("dead").declare()?;
+    let tasks = broker
+        .declare_queue("tasks")
+        .message_ttl(std::time::Duration::ZERO)
+        .dead_letter_to(&dead)
+        .declare()?;
+    let consumer = tasks.consume().start()?;
+    tasks.send(Message::new("x"))?;
+    // It ends at once, and nobody has looked since.
+    consumer.recv().expect("it was taken").retry_in(std::time::Duration::from_secs(1))?;
+    assert_eq!(tasks.stats().delayed, 1);
+    tasks.delete()?;
+    let stats = tasks.stats();
+    assert_eq!((stats.moving, stats.dead_lettered, stats.deleted), (0, 1, 0), "{stats:?}");
+    assert_eq!(dead.stats().ready, 1);
+    assert!(broker.stats().is_conserved());
+    Ok(())
+}
