@@ -1,10 +1,13 @@
 //! Random programs on the channel tier, compared step by step with a reference that is too simple
-//! to be wrong; and time that passes at once or little by little.
+//! to be wrong; laws that hold on both tiers, whatever queues are declared with; and time that
+//! passes at once or little by little.
 
 mod closing;
 mod expiry;
+mod features;
 mod play;
 
+use features::Features;
 use leveret::{Broker, Channel};
 use play::{Play, Step};
 use proptest::{collection, prelude::*};
@@ -20,6 +23,21 @@ proptest! {
             play.inspect(check_broker, check_channel);
         }
         play.end();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 1_000,
+        max_shrink_iters: 300,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn laws_hold_whatever_queues_are_declared_with(
+        program in collection::vec(any::<u8>(), 24..24 + 5 * 120),
+    ) {
+        Features::play(&program, check_broker, check_channel);
     }
 }
 
