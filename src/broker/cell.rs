@@ -110,6 +110,9 @@ impl QueueCell {
             dead: DeadLetters::default(),
             scheduled: None,
         };
+        if definition.parsed.dead_letter_exchange.is_some() {
+            context.note_dead_letters();
+        }
         let cell = Arc::new(Self {
             name,
             may_refuse: definition.parsed.overflow != Overflow::DropHead,
@@ -339,12 +342,6 @@ impl QueueCell {
     pub(crate) fn grants_time(&self) -> bool {
         self.definition.parsed.consumer_timeout_ms.is_some()
             || self.context.queue_defaults.consumer_timeout.is_some()
-    }
-
-    /// Whether what dies in it has a place to go.
-    #[inline]
-    pub(crate) fn has_dead_letters(&self) -> bool {
-        self.definition.parsed.dead_letter_exchange.is_some()
     }
 
     pub(crate) fn slot(&self) -> usize {

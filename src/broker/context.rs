@@ -1,7 +1,10 @@
 //! What every part of one broker shares: its bounds, its clock, its memory, and whether it is
 //! still open.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
 
 use super::{
     acks::Backlog,
@@ -41,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) progress: Progress,
     /// What queues have not been told yet.
     pub(crate) backlog: Backlog,
+    /// Whether any queue ever had a place for dead letters. Set before the queue can be published to.
+    has_dead_letters: AtomicBool,
     /// A [`Phase`]. Stored with release and loaded with acquire, so that who sees a phase sees
     /// what was done before it.
     phase: AtomicU8,
@@ -66,6 +71,7 @@ impl Context {
             queue_defaults,
             clock: Arc::new(clock),
             timers,
+            has_dead_letters: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Open as u8),
             next_number: AtomicU64::new(1),
         }
@@ -83,6 +89,16 @@ impl Context {
     /// Goes on to a phase, unless it has got there already.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+    }
+
+    /// A queue has a place for dead letters.
+    pub(crate) fn note_dead_letters(&self) {
+        self.has_dead_letters.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn has_dead_letters(&self) -> bool {
+        self.has_dead_letters.load(Ordering::Relaxed)
     }
 
     pub(crate) fn next_number(&self) -> u64 {

@@ -137,9 +137,7 @@ pub(crate) fn enqueue(queues: &[Arc<QueueCell>], held: Held) -> Intake {
     match queues {
         _ if held.expires() => enqueue_as_one_step(queues, &held),
         [cell] => Intake::of(cell, cell.enqueue_lasting(held)),
-        _ if queues.iter().any(|cell| cell.has_dead_letters()) => {
-            enqueue_as_one_step(queues, &held)
-        }
+        [first, ..] if first.context().has_dead_letters() => enqueue_as_one_step(queues, &held),
         _ => enqueue_one_by_one(queues, held),
     }
 }
