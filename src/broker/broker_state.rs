@@ -40,7 +40,6 @@ pub(crate) struct BrokerState {
 struct State {
     vhosts: HashMap<Name, Arc<VhostState>>,
     /// The counts of virtual hosts that are deleted.
-    former: QueueStats,
     /// Those that are still there are told when the broker closes.
     connections: Vec<Weak<ConnectionState>>,
     consumers: Vec<Weak<ConsumerCore>>,
@@ -116,7 +115,6 @@ impl BrokerState {
         let default = VhostState::new(name.clone(), Arc::clone(&context));
         let state = State {
             vhosts: HashMap::from([(name, Arc::clone(&default))]),
-            former: QueueStats::default(),
             connections: Vec::new(),
             consumers: Vec::new(),
             pools: Vec::new(),
@@ -167,17 +165,14 @@ impl BrokerState {
             }
         }
         vhost.end(EndReason::QueueDeleted);
-        let last = vhost.stats();
-        self.state.lock().former.add(&last);
+        self.context.former.join(&vhost.former);
         Ok(())
     }
 
     /// The sums over all queues that there are or were.
     pub(crate) fn stats(&self) -> QueueStats {
-        let (vhosts, mut sum) = {
-            let state = self.state.lock();
-            (state.vhosts.values().cloned().collect::<Vec<_>>(), state.former)
-        };
+        let vhosts: Vec<_> = self.state.lock().vhosts.values().cloned().collect();
+        let mut sum = self.context.former.stats();
         for vhost in vhosts {
             sum.add(&vhost.stats());
         }

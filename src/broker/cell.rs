@@ -142,8 +142,7 @@ impl QueueCell {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();
         if state.is_turn_of_acks() || state.core.depends_on_settlements() {
-            self.apply_acks(&mut state);
-            self.tell_time(&mut state, &mut after);
+            self.catch_up(&mut state, &mut after);
         }
         let result = self.act(&mut state, &mut after, |core, effects| core.enqueue(held, effects));
         drop(state);
@@ -172,8 +171,7 @@ impl QueueCell {
             drop(state);
             return intake;
         }
-        self.apply_acks(&mut state);
-        self.tell_time(&mut state, &mut after);
+        self.catch_up(&mut state, &mut after);
         for held in messages {
             if held.expires() {
                 self.begin_time(&mut state);
@@ -226,10 +224,6 @@ impl QueueCell {
         self.with(|core, effects| core.reject(key, held, cause, effects))
     }
 
-    pub(crate) fn accept_through(self: &Arc<Self>, last: UnackedKey) -> u32 {
-        self.with(|core, effects| core.accept_through(last, effects))
-    }
-
     /// Takes the message that is first in line, and says how many are ready behind it.
     pub(crate) fn get(
         self: &Arc<Self>,
@@ -275,8 +269,7 @@ impl QueueCell {
     ) -> (Result<Deletion, DeleteRefused>, Aftermath) {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();
-        self.apply_acks(&mut state);
-        self.tell_time(&mut state, &mut after);
+        self.catch_up(&mut state, &mut after);
         // What has died by now goes where its dead letters go: the options end with the queue.
         self.carry_out(&mut state, &mut after);
         let remains = self.act(&mut state, &mut after, |core, _| {
@@ -374,8 +367,7 @@ impl QueueCell {
         act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
     ) -> R {
         let mut state = self.state.lock();
-        self.apply_acks(&mut state);
-        self.tell_time(&mut state, after);
+        self.catch_up(&mut state, after);
         self.act(&mut state, after, act)
     }
 
@@ -396,7 +388,9 @@ impl QueueCell {
     /// The queue in its lock, told of all acks, for who waits with the lock.
     pub(crate) fn lock<'c>(self: &'c Arc<Self>, after: &mut Aftermath) -> Locked<'c> {
         let mut state = self.state.lock();
-        if self.apply_acks(&mut state) {
+        if self.take_acks(&mut state) {
+            self.tell_time(&mut state, after);
+            state.apply_acks();
             self.carry_out(&mut state, after);
         }
         Locked(state)
@@ -430,17 +424,23 @@ impl QueueCell {
         }
     }
 
-    /// Tells the queue of acks that were made, and says whether there were any: then what they led
-    /// to is to be carried out.
-    pub(super) fn apply_acks(&self, state: &mut CellState) -> bool {
-        let CellState { core, effects, told, .. } = state;
-        self.acks.take(told);
-        if told.is_empty() {
-            return false;
+    /// Tells the queue what time it is, if it wants to know, and of acks that were made. The time
+    /// comes first: room that an ack makes is for nobody whose time is over.
+    #[inline]
+    pub(super) fn catch_up(&self, state: &mut CellState, after: &mut Aftermath) {
+        self.tell_time(state, after);
+        if self.take_acks(state) {
+            state.apply_acks();
         }
-        core.settle(told, Settlement::Accept, effects);
-        told.clear();
-        true
+    }
+
+    /// Takes out the acks that were made. Says whether there are any: then the queue is to be told
+    /// of them, and what they lead to is to be carried out.
+    #[inline]
+    #[must_use = "the queue has to be told of them"]
+    pub(super) fn take_acks(&self, state: &mut CellState) -> bool {
+        self.acks.take(&mut state.told);
+        !state.told.is_empty()
     }
 
     /// Notes what is left to do once the queue is let go, and what the queue draws of the broker's.
@@ -530,8 +530,15 @@ impl CellState {
         self.added.is_multiple_of(ADDED_BETWEEN_ACKS)
     }
 
+    /// Tells the queue of the acks that were taken out.
+    pub(super) fn apply_acks(&mut self) {
+        let Self { core, effects, told, .. } = self;
+        core.settle(told, Settlement::Accept, effects);
+        told.clear();
+    }
+
     /// Gives back what the queue holds of the broker's.
-    fn leave(&mut self, context: &Context) {
+    pub(super) fn leave(&mut self, context: &Context) {
         self.allowance.release(&context.budget);
         if let Some(deadline) = self.scheduled.take() {
             context.timers.unschedule(deadline);

@@ -158,20 +158,29 @@ impl ConsumerCore {
         }
     }
 
-    /// Acks a delivery and all earlier ones of this consumer.
+    /// Acks a delivery and all earlier ones of this consumer. Once the consumer has ended, some of
+    /// those may have gone back by themselves, and nobody could tell them from those that were
+    /// acked with a later one: so where there is a time to be in, it is just the one then. `false`
+    /// if it has ended before.
     ///
     /// # Errors
     ///
     /// `WrongMode` if the consumer has clones, whose deliveries would be acked too.
-    pub(crate) fn accept_through(&self, last: UnackedKey) -> Result<()> {
+    pub(crate) fn accept_through(&self, last: UnackedKey) -> Result<bool> {
         if self.hands.get().is_some_and(|hands| hands.strong_count() > 1) {
             let reason = "the consumer is shared, and others hold earlier deliveries of it";
             return Err(Error::plain(ErrorKind::WrongMode { reason }));
         }
-        if self.cell.accept_through(last) > 0 {
-            self.accepted.fetch_max(last.serial(), Ordering::Relaxed);
-        }
-        Ok(())
+        Ok(self.cell.with(|core, effects| {
+            if self.mailbox.ended().is_some() && core.has_lease(last) {
+                return core.settle(&[last], Settlement::Accept, effects) > 0;
+            }
+            let has_accepted = core.accept_through(last, effects) > 0;
+            if has_accepted {
+                self.accepted.fetch_max(last.serial(), Ordering::Relaxed);
+            }
+            has_accepted
+        }))
     }
 
     /// Whether a delivery is known to have been acked with a later one.

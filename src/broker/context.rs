@@ -9,6 +9,7 @@ use std::sync::{
 use super::{
     acks::Backlog,
     budget::Budget,
+    former::Former,
     limits::Limits,
     progress::Progress,
     timers::{Driver, Timers},
@@ -44,7 +45,10 @@ pub(crate) struct Context {
     pub(crate) progress: Progress,
     /// What queues have not been told yet.
     pub(crate) backlog: Backlog,
-    /// Whether any queue ever had a place for dead letters. Set before the queue can be published to.
+    /// What was in virtual hosts that are deleted.
+    pub(crate) former: Former,
+    /// Whether any queue ever had a place for dead letters. Set before the queue can be published
+    /// to.
     has_dead_letters: AtomicBool,
     /// A [`Phase`]. Stored with release and loaded with acquire, so that who sees a phase sees
     /// what was done before it.
@@ -71,6 +75,7 @@ impl Context {
             queue_defaults,
             clock: Arc::new(clock),
             timers,
+            former: Former::new(),
             has_dead_letters: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Open as u8),
             next_number: AtomicU64::new(1),

@@ -120,6 +120,15 @@ impl QueueCell {
         }
     }
 
+    /// The queue has been deleted, and its last letter is there.
+    fn retire(self: &Arc<Self>) {
+        if let Some(vhost) = self.vhost() {
+            vhost.former.retire(self);
+        }
+        // It may have been counted there since its virtual host was deleted.
+        self.context().former.retire(self);
+    }
+
     fn bury_one(&self, dead: &Dead) -> Burial {
         self.vhost().map_or(Burial::NoExchange, |vhost| vhost.bury(self, dead))
     }
@@ -137,7 +146,7 @@ impl QueueCell {
 
     /// Notes what has become of dead letters, and takes out what has come meanwhile.
     fn note_buried(self: &Arc<Self>, buried: &[(Dead, Burial)]) -> Vec<Dead> {
-        let mut after = Aftermath::default();
+        let (mut after, mut is_over) = (Aftermath::default(), false);
         self.with_aftermath(&mut after, |core, effects| {
             for (dead, burial) in buried {
                 core.buried(dead, *burial, effects);
@@ -147,10 +156,19 @@ impl QueueCell {
             let mut state = self.untold();
             let dead = mem::take(&mut state.dead.waiting);
             state.dead.is_attended = !dead.is_empty();
+            if state.core.is_deleted() && state.core.moving_messages() == 0 {
+                // Nothing else will ask for what it draws of the broker's memory.
+                state.leave(self.context());
+                after.made_room = true;
+                is_over = true;
+            }
             dead
         };
         // Wakers are somebody's code.
         let _ = shielded(|| after.run(self));
+        if is_over {
+            self.retire();
+        }
         dead
     }
 }
@@ -178,13 +196,13 @@ impl VhostState {
         };
         let letter = dead_letter::letter(message, &death);
         publish::with_found(|found| {
+            found.note_use();
             let mut further_keys = bounds::further_keys(&letter);
             further_keys.extend_from_slice(letter.blind_keys());
             let key = letter.address().routing_key.clone();
             if self.search(&source, &key, &further_keys, letter.headers(), found).is_err() {
                 return Burial::NoExchange;
             }
-            found.note_use();
             let is_open =
                 |queue: &&Arc<QueueCell>| !dead_letter::is_cycle(&letter, dead.reason, &queue.name);
             let queues: Vec<_> = found.queues(self).iter().filter(is_open).cloned().collect();

@@ -143,22 +143,25 @@ impl Delivery {
     /// Acks this and all earlier deliveries of its consumer, under one lock. Settling one of those
     /// later does nothing.
     ///
+    /// Where there is a time to settle in, and the consumer has ended, it acks just this one.
+    ///
     /// A consumer that is shared refuses, since that would ack what others work on: there,
     /// [`ack_all`](Self::ack_all) acks just what it is given, as fast.
     ///
     /// # Errors
     ///
     /// `WrongMode` if the consumer has clones, workers among them; the delivery goes back to its
-    /// place then. `Closed` if the broker has closed and taken it back.
+    /// place then. `Lapsed` if its time was over and it has gone back. `Closed` if the broker has
+    /// closed and taken it back.
     pub fn ack_through(mut self) -> Result<()> {
         self.0.check_open()?;
-        let Some(key) = self.0.duty else { return Ok(()) };
-        match &self.0.from {
-            Origin::Consumer(consumer) => consumer.accept_through(key)?,
-            Origin::Queue(cell) => cell.accept(key, self.0.bytes()),
-        }
+        let (Some(key), Origin::Consumer(consumer)) = (self.0.duty, &self.0.from) else {
+            return self.0.ack();
+        };
+        let has_ended = consumer.accept_through(key)?;
+        let has_company = consumer.has_accepted(key);
         self.0.duty = None;
-        Ok(())
+        if has_ended || has_company { Ok(()) } else { self.0.has_lapsed() }
     }
 
     /// Acks deliveries in order, with one lock for each run of them that came from the same queue.

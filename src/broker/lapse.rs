@@ -23,9 +23,14 @@ impl QueueCell {
         let mut after = Aftermath::default();
         let is_expired = {
             let mut state = self.untold();
-            state.scheduled = None;
-            self.apply_acks(&mut state);
+            // Another one, for later, may have been set in the meantime.
+            if state.scheduled.as_ref().is_some_and(|scheduled| scheduled.at <= now) {
+                state.scheduled = None;
+            }
             self.tell(&mut state, now, DUE_AT_ONCE, &mut after);
+            if self.take_acks(&mut state) {
+                state.apply_acks();
+            }
             self.carry_out(&mut state, &mut after);
             state.core.is_expired(now)
         };
@@ -46,9 +51,8 @@ impl QueueCell {
     #[cold]
     pub(super) fn begin_time(&self, state: &mut CellState) {
         if !state.core.is_timed() {
-            let has_acks = self.acks.begin_urgency();
-            if has_acks {
-                self.apply_acks(state);
+            if self.acks.begin_urgency() && self.take_acks(state) {
+                state.apply_acks();
             }
             state.core.begin_time(self.context().clock.now());
         }

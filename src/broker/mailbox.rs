@@ -62,8 +62,8 @@ pub(crate) enum Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taking {
     AtOnce,
-    /// One by one, since the queue has to know what nobody has received: it may give way, is settled
-    /// by being received, or goes back by itself.
+    /// One by one, since the queue has to know what nobody has received: it may give way, is
+    /// settled by being received, or goes back by itself.
     Singly,
 }
 

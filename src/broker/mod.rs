@@ -29,6 +29,7 @@ mod event;
 mod exchange;
 mod exchange_builder;
 mod exchange_cell;
+mod former;
 mod intake;
 mod lapse;
 mod lease;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cell::QueueCell,
+    dead_letters,
     intake::Intake,
     publish::{self, Found},
     publish_error::PublishReason,
@@ -97,10 +98,12 @@ impl Plan {
                 }
             }
         }
-        let mut intake = Intake::default();
-        for (cell, batch) in by_queue {
-            intake.join(cell.enqueue_all(batch.into_iter()));
-        }
-        intake
+        dead_letters::after(|| {
+            let mut intake = Intake::default();
+            for (cell, batch) in by_queue {
+                intake.join(cell.enqueue_all(batch.into_iter()));
+            }
+            intake
+        })
     }
 }

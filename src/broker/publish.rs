@@ -286,11 +286,13 @@ impl Found {
                 for held in &messages {
                     self.replies.deliver(held);
                 }
-                let mut intake = Intake::default();
-                for cell in queues {
-                    intake.join(cell.enqueue_all(messages.iter().cloned()));
-                }
-                intake
+                dead_letters::after(|| {
+                    let mut intake = Intake::default();
+                    for cell in queues {
+                        intake.join(cell.enqueue_all(messages.iter().cloned()));
+                    }
+                    intake
+                })
             }
         }
     }

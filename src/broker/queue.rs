@@ -158,7 +158,7 @@ impl Queue {
     /// Its counts, exact whenever no call is in progress.
     #[must_use]
     pub fn stats(&self) -> QueueStats {
-        self.cell.snapshot().stats(&self.cell.context().clock)
+        self.cell.stats()
     }
 
     /// Its consumers of both tiers with what they were handed, oldest first.

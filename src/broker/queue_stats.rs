@@ -244,12 +244,17 @@ impl From<Peeked> for Browsed {
     }
 }
 
+impl QueueCell {
+    pub(crate) fn stats(self: &Arc<Self>) -> QueueStats {
+        self.snapshot().stats(&self.context().clock)
+    }
+}
+
 impl VhostState {
     /// The sums over all queues that there are or were.
     pub(crate) fn stats(&self) -> QueueStats {
-        let clock = &self.context.clock;
-        let mut sum = *self.former.lock();
-        self.all_queues().iter().for_each(|cell| sum.add(&cell.snapshot().stats(clock)));
+        let mut sum = self.former.stats();
+        self.all_queues().iter().for_each(|cell| sum.add(&cell.stats()));
         sum
     }
 }

@@ -233,6 +233,7 @@ impl ConsumerCore {
         tray.waiting.threads -= 1;
         self.cell.relax(tray);
         let Some(parcel) = parcel else { return Some(Err(RecvTimeoutError::Timeout)) };
+        self.cell.tell_time(&mut state, after);
         self.cell.act(&mut state, after, |core, effects| {
             self.settle_on_receipt(&parcel, core, effects);
         });

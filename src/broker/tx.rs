@@ -80,15 +80,18 @@ impl TxBuffer {
     }
 
     /// Takes out the settlements as a commit carries them out: those of one kind that follow one
-    /// another are one, oldest delivery first.
+    /// another are one, oldest delivery first. What is given back by `basic.nack` and by
+    /// `basic.reject` is of one kind, as in `RabbitMQ`; it counts as a failure if some of it does.
     pub(crate) fn take_settlements(&mut self) -> Vec<TxSettlement> {
         let mut joined: Vec<TxSettlement> = Vec::new();
         for mut next in self.settlements.drain(..) {
-            match joined.last_mut() {
-                Some(last) if last.settlement == next.settlement => {
-                    last.taken.append(&mut next.taken);
-                }
-                Some(_) | None => joined.push(next),
+            if let Some(last) = joined.last_mut()
+                && let Some(settlement) = as_one(last.settlement, next.settlement)
+            {
+                last.settlement = settlement;
+                last.taken.append(&mut next.taken);
+            } else {
+                joined.push(next);
             }
         }
         for one in &mut joined {
@@ -113,5 +116,16 @@ impl TxBuffer {
             version: self.version,
             mandatory: mandatory.map(|of| of.queues.clone()).collect(),
         }
+    }
+}
+
+/// What two settlements are that follow one another, unless they stay two.
+fn as_one(one: Settlement, next: Settlement) -> Option<Settlement> {
+    match (one, next) {
+        _ if one == next => Some(one),
+        (Settlement::Fail, Settlement::Requeue) | (Settlement::Requeue, Settlement::Fail) => {
+            Some(Settlement::Fail)
+        }
+        _ => None,
     }
 }

@@ -15,8 +15,8 @@ use super::{
     context::{Context, Phase},
     directory::Directory,
     exchange_cell::{ExchangeCell, Target},
+    former::Former,
     memo::Stamp,
-    queue_stats::QueueStats,
     refusal,
     registry::{Registry, TargetId},
     reply::ReplySlot,
@@ -53,8 +53,7 @@ pub(crate) struct VhostState {
     exchanges: Directory<ExchangeCell>,
     /// Of the default exchange, which has no cell.
     pub(super) default_tally: Tally,
-    /// The counts of queues that are deleted.
-    pub(super) former: Mutex<QueueStats>,
+    pub(super) former: Former,
     /// Who waits for direct replies, by the name that was made up for it.
     pub(crate) replies: Directory<ReplySlot>,
     /// What exists by number, as routing finds it.
@@ -87,7 +86,7 @@ impl VhostState {
             queues: Directory::new(),
             exchanges: Directory::new(),
             default_tally: Tally::default(),
-            former: Mutex::new(Rank::Signal, QueueStats::default()),
+            former: Former::new(),
             replies: Directory::new(),
             registry: Registry::new(),
             is_deleted: AtomicBool::new(false),
@@ -357,13 +356,12 @@ impl VhostState {
         drop(self.topology.lock());
         let mut messages = 0;
         for cell in self.queues.all() {
-            let snapshot = cell.snapshot();
             let topology = self.change();
             // A message whose destructor panics keeps no other queue from its end.
             let ended =
                 shielded(|| self.end_queue(topology, &cell, DeleteConditions::default(), reason));
             if !matches!(ended, Ok(Err(_))) {
-                messages += snapshot.held();
+                messages += cell.snapshot().counts.deleted;
             }
         }
         for cell in self.exchanges.all() {
@@ -503,8 +501,7 @@ impl VhostState {
         drop(topology);
         drop(ended);
         after.run(cell);
-        let last = cell.snapshot().stats(&self.context.clock);
-        self.former.lock().add(&last);
+        self.former.add(cell);
         Ok(deletion.finish())
     }
 

@@ -156,6 +156,22 @@ fn waits_are_measured_until_the_first_hand_out() -> Result<()> {
     Ok(())
 }
 
+/// An ack hands out what is next: no other call has told the queue the time before.
+#[test]
+fn a_wait_that_an_ack_ends_is_measured_until_then() -> Result<()> {
+    let (broker, time) = Broker::manual();
+    let queue = broker.declare_queue("q").measure_latency().declare()?;
+    let consumer = queue.consume().prefetch(1).start()?;
+    send_all(&queue, ["a", "b"])?;
+    let a = consumer.try_recv()?;
+    time.advance(30 * SECOND);
+    a.ack()?;
+    consumer.try_recv()?.ack()?;
+    let latency = queue.latency().expect("it is measured");
+    assert_eq!((latency.count(), latency.longest()), (2, 30 * SECOND));
+    Ok(())
+}
+
 /// Checks the law of conservation, and states and causes that are to be seen.
 #[track_caller]
 fn check(queue: &Queue, states: [u64; 3], gone: u64) -> QueueStats {

@@ -221,6 +221,33 @@ fn settling_later_is_lapsed_and_changes_nothing() -> Result<()> {
     Ok(())
 }
 
+/// Deliveries that went back by themselves are not taken for those that were acked with others.
+#[test]
+fn acking_through_takes_no_late_ones_along() -> Result<()> {
+    for is_cancelled in [false, true] {
+        let (broker, time) = Broker::manual();
+        let queue = timed_queue(&broker)?;
+        send_all(&queue, ["a", "b", "c"])?;
+        let consumer = queue.consume().start()?;
+        let [a, b, c] = [consumer.try_recv()?, consumer.try_recv()?, consumer.try_recv()?];
+        b.extend(2 * LIMIT)?;
+        c.extend(2 * LIMIT)?;
+        if is_cancelled {
+            consumer.cancel();
+        }
+        time.advance(LIMIT);
+        let again = take(&queue);
+        assert_eq!(again.text(), Some("a"));
+        c.ack_through()?;
+        check_lapsed(a.ack_through());
+        assert_eq!((queue.stats().unacked, queue.stats().acked), (2, 1), "it acked itself");
+        b.ack()?;
+        again.ack()?;
+        assert_eq!((queue.stats().acked, queue.stats().held()), (3, 0));
+    }
+    Ok(())
+}
+
 #[test]
 fn settling_in_time_ends_the_time() -> Result<()> {
     let (broker, time) = Broker::manual();

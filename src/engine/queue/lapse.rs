@@ -120,6 +120,11 @@ impl<C: Recipient> QueueCore<C> {
         self.idle_deadline().into_iter().chain(self.next_lapse()).min()
     }
 
+    /// Whether a hand-out would end by itself.
+    pub(crate) fn has_lease(&self, key: UnackedKey) -> bool {
+        self.options.as_ref().is_some_and(|options| options.leases.has(key))
+    }
+
     /// Lets a hand-out end by itself so long from now, if it would by itself at all.
     pub(crate) fn extend(&mut self, key: UnackedKey, by: Duration) -> bool {
         let Some(options) = &mut self.options else { return false };
