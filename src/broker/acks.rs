@@ -71,6 +71,10 @@ impl Acks {
         state.bytes = 0;
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().keys.is_empty()
+    }
+
     /// One consumer more has somebody waiting. Says whether acks have come since the queue was told
     /// of all there were: they have to be told now.
     #[must_use]

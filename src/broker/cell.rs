@@ -142,7 +142,8 @@ impl QueueCell {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();
         if state.is_turn_of_acks() || state.core.depends_on_settlements() {
-            self.catch_up(&mut state, &mut after);
+            self.tell_time(&mut state, &mut after);
+            self.apply_acks(&mut state);
         }
         let result = self.act(&mut state, &mut after, |core, effects| core.enqueue(held, effects));
         drop(state);
@@ -171,7 +172,8 @@ impl QueueCell {
             drop(state);
             return intake;
         }
-        self.catch_up(&mut state, &mut after);
+        self.tell_time(&mut state, &mut after);
+        self.apply_acks(&mut state);
         for held in messages {
             if held.expires() {
                 self.begin_time(&mut state);
@@ -269,7 +271,8 @@ impl QueueCell {
     ) -> (Result<Deletion, DeleteRefused>, Aftermath) {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();
-        self.catch_up(&mut state, &mut after);
+        self.tell_time(&mut state, &mut after);
+        self.apply_acks(&mut state);
         // What has died by now goes where its dead letters go: the options end with the queue.
         self.carry_out(&mut state, &mut after);
         let remains = self.act(&mut state, &mut after, |core, _| {
@@ -367,7 +370,8 @@ impl QueueCell {
         act: impl FnOnce(&mut QueueCore<Outlet>, &mut Effects) -> R,
     ) -> R {
         let mut state = self.state.lock();
-        self.catch_up(&mut state, after);
+        self.tell_time(&mut state, after);
+        self.apply_acks(&mut state);
         self.act(&mut state, after, act)
     }
 
@@ -388,9 +392,9 @@ impl QueueCell {
     /// The queue in its lock, told of all acks, for who waits with the lock.
     pub(crate) fn lock<'c>(self: &'c Arc<Self>, after: &mut Aftermath) -> Locked<'c> {
         let mut state = self.state.lock();
-        if self.take_acks(&mut state) {
+        if !self.acks.is_empty() {
             self.tell_time(&mut state, after);
-            state.apply_acks();
+            self.apply_acks(&mut state);
             self.carry_out(&mut state, after);
         }
         Locked(state)
@@ -424,23 +428,16 @@ impl QueueCell {
         }
     }
 
-    /// Tells the queue what time it is, if it wants to know, and of acks that were made. The time
-    /// comes first: room that an ack makes is for nobody whose time is over.
-    #[inline]
-    pub(super) fn catch_up(&self, state: &mut CellState, after: &mut Aftermath) {
-        self.tell_time(state, after);
-        if self.take_acks(state) {
-            state.apply_acks();
+    /// Tells the queue of acks that were made. It has been told the time before: room that an ack
+    /// makes is for nobody whose time is over.
+    #[inline(never)]
+    pub(super) fn apply_acks(&self, state: &mut CellState) {
+        let CellState { core, effects, told, .. } = state;
+        self.acks.take(told);
+        if !told.is_empty() {
+            core.settle(told, Settlement::Accept, effects);
+            told.clear();
         }
-    }
-
-    /// Takes out the acks that were made. Says whether there are any: then the queue is to be told
-    /// of them, and what they lead to is to be carried out.
-    #[inline]
-    #[must_use = "the queue has to be told of them"]
-    pub(super) fn take_acks(&self, state: &mut CellState) -> bool {
-        self.acks.take(&mut state.told);
-        !state.told.is_empty()
     }
 
     /// Notes what is left to do once the queue is let go, and what the queue draws of the broker's.
@@ -528,13 +525,6 @@ impl CellState {
     fn is_turn_of_acks(&mut self) -> bool {
         self.added = self.added.wrapping_add(1);
         self.added.is_multiple_of(ADDED_BETWEEN_ACKS)
-    }
-
-    /// Tells the queue of the acks that were taken out.
-    pub(super) fn apply_acks(&mut self) {
-        let Self { core, effects, told, .. } = self;
-        core.settle(told, Settlement::Accept, effects);
-        told.clear();
     }
 
     /// Gives back what the queue holds of the broker's.

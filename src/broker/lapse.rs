@@ -28,9 +28,7 @@ impl QueueCell {
                 state.scheduled = None;
             }
             self.tell(&mut state, now, DUE_AT_ONCE, &mut after);
-            if self.take_acks(&mut state) {
-                state.apply_acks();
-            }
+            self.apply_acks(&mut state);
             self.carry_out(&mut state, &mut after);
             state.core.is_expired(now)
         };
@@ -51,8 +49,8 @@ impl QueueCell {
     #[cold]
     pub(super) fn begin_time(&self, state: &mut CellState) {
         if !state.core.is_timed() {
-            if self.acks.begin_urgency() && self.take_acks(state) {
-                state.apply_acks();
+            if self.acks.begin_urgency() {
+                self.apply_acks(state);
             }
             state.core.begin_time(self.context().clock.now());
         }
