@@ -155,8 +155,10 @@ impl Delivery {
     /// closed and taken it back.
     pub fn ack_through(mut self) -> Result<()> {
         self.0.check_open()?;
-        let (Some(key), Origin::Consumer(consumer)) = (self.0.duty, &self.0.from) else {
-            return self.0.ack();
+        let Some(key) = self.0.duty else { return Ok(()) };
+        let Origin::Consumer(consumer) = &self.0.from else {
+            self.0.duty = None;
+            return self.0.ack_in_time(key);
         };
         let has_ended = consumer.accept_through(key)?;
         let has_company = consumer.has_accepted(key);
