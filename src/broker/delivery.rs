@@ -397,7 +397,8 @@ impl Acker {
     ///
     /// `Lapsed` if its time was over and it has gone back; `Closed` if the broker has closed and
     /// taken it back.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the path of every message, with few callers")]
+    #[inline(always)]
     pub fn ack(mut self) -> Result<()> {
         self.check_open()?;
         let Some(key) = self.take_duty() else { return Ok(()) };
