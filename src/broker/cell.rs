@@ -178,10 +178,10 @@ impl QueueCell {
             if held.expires() {
                 self.begin_time(&mut state);
             }
-            let result =
-                self.act(&mut state, &mut after, |core, effects| core.enqueue(held, effects));
-            intake.add(self, result);
+            let CellState { core, effects, .. } = &mut *state;
+            intake.add(self, core.enqueue(held, effects));
         }
+        self.carry_out(&mut state, &mut after);
         drop(state);
         after.run(self);
         intake
