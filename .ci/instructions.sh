@@ -16,17 +16,19 @@ instructions_tools() {
     printf '%s, %s, %s\n' "$version" "$host" "$library"
 }
 
-# count_instructions FILE: writes the name of each workload and its count. The runner has to be of
-# the very version of the library, which the lock file names.
+# count_instructions FILE [OPTION...]: writes the name of each workload and its count, built with
+# these options of cargo. The runner has to be of the very version of the library, which the lock
+# file names.
 count_instructions() {
     local file="$1" version
+    shift
     version=$(sed -n '/^name = "gungraun-runner"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
     program "$TOOLS/gungraun-runner-$version" gungraun-runner "$version"
-    cargo bench --locked --bench instructions --no-run
+    cargo bench --locked --bench instructions "$@" --no-run
     # What is left of a former run would be compared with, and is written in another form then.
     rm -rf "$TARGET/instructions"
     GUNGRAUN_HOME="$TARGET/instructions" within 300 \
-        cargo bench --quiet --locked --bench instructions -- --output-format=json > "$file.json"
+        cargo bench --quiet --locked --bench instructions "$@" -- --output-format=json > "$file.json"
     sed -n 's/.*"id":"\([^"]*\)".*"total":{"metrics":{"Ir":{"values":{"new":\([0-9]*\)[,}].*/\1 \2/p' \
         "$file.json" > "$file"
     if [[ ! -s "$file" ]]; then

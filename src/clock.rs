@@ -135,6 +135,16 @@ impl Clock {
         }
     }
 
+    /// The same in milliseconds.
+    #[allow(dead_code, reason = "only a broker with a store does that")]
+    pub(crate) fn unix_milliseconds(&self) -> u64 {
+        let since = match self {
+            Self::Manual(clock) => clock.elapsed(),
+            Self::System { .. } => UNIX_EPOCH.elapsed().unwrap_or_default(),
+        };
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Makes `advance` run these timers, if this is a clock that is advanced.
     pub(crate) fn drive(&self, timers: &Arc<Timers>) {
         match self {

@@ -3,7 +3,7 @@
 //! One table, [`ErrorKind::class`], maps every case to its reply code and scope. The text of an
 //! error is the one that `RabbitMQ` sends for the same mistake.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use crate::{EndReason, Name, Value};
 
@@ -209,6 +209,25 @@ pub enum ErrorKind {
         /// The queue.
         queue: Name,
     },
+    /// What was to outlive the process could not be written, and from then on nothing can. What is
+    /// in memory can still be consumed.
+    #[non_exhaustive]
+    StoreFailed {
+        /// What the operating system or the storage engine says.
+        text: String,
+    },
+    /// A broker with a store could not be opened, or a store not salvaged. Nothing was created or
+    /// changed, unless it was the host that failed on the way, or data is damaged: then there is a
+    /// copy of it in the directory, as it was, for `Broker::salvage`.
+    #[non_exhaustive]
+    StoreUnusable {
+        /// The directory, or the file in it.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: StoreFault,
+        /// The whole text.
+        text: String,
+    },
     /// A thread could not be started.
     #[non_exhaustive]
     Thread {
@@ -287,6 +306,34 @@ pub enum DirectReplyFault {
     NoConsumer,
 }
 
+/// What is wrong with a store that cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreFault {
+    /// Something is not as it was written, or is missing. The text says what and where.
+    Damaged,
+    /// The directory holds something that no store has written.
+    Foreign,
+    /// There is too little space to open it.
+    Full,
+    /// The host failed.
+    Io,
+    /// Another broker has it open, in this process or in another one.
+    Locked,
+    /// There is no such directory.
+    Missing,
+    /// A later version of this crate has written it.
+    Newer,
+    /// The path leads to something else than a directory.
+    NotADirectory,
+    /// It is where a store is to be salvaged to, and there is something in it already.
+    Occupied,
+    /// It may be read and not written.
+    ReadOnly,
+    /// It may not be read.
+    Unreadable,
+}
+
 /// What an error closes in the channel tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "AMQP 0-9-1 knows these two and is finished")]
@@ -322,6 +369,8 @@ impl ReplyCode {
     pub const NOT_ALLOWED: Self = Self(530);
     /// 540: not implemented.
     pub const NOT_IMPLEMENTED: Self = Self(540);
+    /// 541: the broker itself failed.
+    pub const INTERNAL_ERROR: Self = Self(541);
 
     /// The number.
     #[must_use]
@@ -343,6 +392,7 @@ impl ReplyCode {
             Self::RESOURCE_ERROR => "RESOURCE_ERROR",
             Self::NOT_ALLOWED => "NOT_ALLOWED",
             Self::NOT_IMPLEMENTED => "NOT_IMPLEMENTED",
+            Self::INTERNAL_ERROR => "INTERNAL_ERROR",
             Self(_) => "UNKNOWN",
         }
     }
@@ -401,7 +451,8 @@ impl Error {
         self.0.kind.class().0
     }
 
-    /// What it closes in the channel tier. ([`Full`](ErrorKind::Full) closes nothing.)
+    /// What it closes in the channel tier. ([`Full`](ErrorKind::Full) and
+    /// [`StoreFailed`](ErrorKind::StoreFailed) close nothing.)
     #[must_use]
     pub fn scope(&self) -> Scope {
         self.0.kind.class().1
@@ -477,6 +528,9 @@ impl ErrorKind {
             Self::NoPreviousQueue | Self::NotFound { .. } => (ReplyCode::NOT_FOUND, Channel),
             Self::NotImplemented { .. } => (ReplyCode::NOT_IMPLEMENTED, Connection),
             Self::UnknownExchangeType { .. } => (ReplyCode::COMMAND_INVALID, Connection),
+            Self::StoreFailed { .. } | Self::StoreUnusable { .. } => {
+                (ReplyCode::INTERNAL_ERROR, Connection)
+            }
             Self::Unroutable => (ReplyCode::NO_ROUTE, Channel),
         }
     }

@@ -40,9 +40,9 @@ impl fmt::Display for Error {
             ErrorKind::InUse { entity, name } => {
                 write!(f, "{entity} '{name}' in vhost '{vhost}' in use")
             }
-            ErrorKind::InvalidArgument { text, .. } | ErrorKind::InvalidMessage { text, .. } => {
-                f.write_str(text)
-            }
+            ErrorKind::InvalidArgument { text, .. }
+            | ErrorKind::InvalidMessage { text, .. }
+            | ErrorKind::StoreUnusable { text, .. } => f.write_str(text),
             ErrorKind::InvalidName { entity: Entity::Binding | Entity::Message, name, reason } => {
                 write!(f, "invalid routing key '{name}': {reason}")
             }
@@ -83,6 +83,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::NotImplemented { what } => f.write_str(what),
             ErrorKind::PartialCommit => f.write_str("partial tx completion"),
+            ErrorKind::StoreFailed { text } => write!(f, "the store failed: {text}"),
             ErrorKind::SingleActive { queue } => write!(
                 f,
                 "cannot obtain access to locked queue '{queue}' in vhost '{vhost}'. basic.get \

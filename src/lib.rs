@@ -40,6 +40,7 @@
 //! | [`QueueStats`], [`Browsed`], [`Latency`] | What a queue shows. |
 //! | [`Transaction`] | Publishes and settlements that happen together. |
 //! | [`Exchange::call`], [`Delivery::reply`] | Requests and replies. |
+//! | [`Durability`], [`RecoveryReport`] | What outlives the process. |
 //! | [`Limits`] | The bound of every buffer. |
 //! | [`ManualClock`] | Time for tests. |
 //! | [`Error`], [`ErrorKind`] | What went wrong, with AMQP's reply code and text. |
@@ -71,11 +72,11 @@
 //! | Feature | Adds |
 //! |---|---|
 //! | `json` | [`Message::json`](Message) and `parse_json`, over serde. Off by default. |
+//! | `persist` | `Broker::open`: durable queues in a directory, over sled. Off by default. |
 //!
-//! # What is not there
-//!
-//! Everything is in memory: `durable` and persistent messages are checked and stored, and not yet
-//! effective. [`guide::semantics`] says what that means.
+//! Without `persist`, or in a broker that was not given a directory, everything is in memory:
+//! `durable` and persistent messages are compared and shown, and gone with the process.
+//! [`guide::semantics`] says what outlives it otherwise, and which promises a store keeps.
 //!
 //! # Further reading
 //!
@@ -99,6 +100,8 @@ pub mod fuzzing;
 pub mod guide;
 mod message;
 mod name;
+#[cfg(all(feature = "persist", not(loom)))]
+mod store;
 #[cfg_attr(not(loom), expect(clippy::disallowed_types, reason = "the one place for locks"))]
 mod sync;
 mod time;
@@ -111,19 +114,24 @@ pub use broker::{
     ExchangeBuilder, ExchangeDeclare, ExchangeDelete, ExchangeStats, Flow, Get, IntoIter, Iter,
     Limits, Nack, NackReason, Outcome, Overflow, PendingReply, Publish, PublishError,
     PublishReason, Publisher, PublisherBuilder, Qos, Queue, QueueBind, QueueBuilder, QueueDeclare,
-    QueueDeclared, QueueDelete, QueueStats, Receipt, Recover, RecvError, RecvTimeoutError, Reject,
-    Returned, Routed, SettleError, Subscription, Transaction, TryRecvError, VirtualHost, Workers,
-    WorkersReport,
+    QueueDeclared, QueueDelete, QueueStats, Receipt, Recover, RecoveryReport, RecvError,
+    RecvTimeoutError, Reject, Returned, Routed, SettleError, StoreStats, Subscription, Transaction,
+    TryRecvError, VirtualHost, Workers, WorkersReport,
 };
 pub use clock::ManualClock;
 pub use engine::{queue::Latency, routing::ExchangeKind};
-pub use error::{Denial, DirectReplyFault, Entity, Error, ErrorKind, ReplyCode, Result, Scope};
+pub use error::{
+    Denial, DirectReplyFault, Entity, Error, ErrorKind, ReplyCode, Result, Scope, StoreFault,
+};
 #[cfg(feature = "json")]
 pub use message::JsonError;
 pub use message::{Body, Message, Table, TableIter, Value};
 pub use name::Name;
+#[cfg(all(feature = "persist", not(loom)))]
+pub use store::salvage::report::SalvageReport;
 
-/// Compiles and runs the program in the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+/// Compiles the programs in the README, one of which needs a store, and runs the other.
+#[cfg(all(doctest, feature = "persist"))]
+mod readme {
+    #![doc = include_str!("../README.md")]
+}

@@ -63,6 +63,15 @@ pub(crate) enum Rank {
     Outlet,
     /// What is told of the above: timers, those who wait.
     Signal,
+    /// What a store knows of what it has written.
+    #[allow(dead_code, reason = "without the feature `persist` and in models there are none")]
+    Store,
+    /// What a store has been told, and has not looked at yet; how far it has got.
+    #[allow(dead_code, reason = "without the feature `persist` and in models there are none")]
+    Intake,
+    /// What a store keeps on disk. Its engines take no other lock while they hold it.
+    #[allow(dead_code, reason = "without the feature `persist` and in models there are none")]
+    Place,
 }
 
 /// A mutual exclusion lock with a rank. A panic while it is held does not poison it.

@@ -16,6 +16,8 @@ pub(crate) mod broker_life;
 pub(crate) mod contention;
 pub(crate) mod crossing;
 pub(crate) mod crowd;
+#[cfg(feature = "persist")]
+pub(crate) mod durable;
 pub(crate) mod fan_out;
 pub(crate) mod hand_over;
 pub(crate) mod headers;

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use leveret::{CloseReport, Queue, QueueStats, WorkersReport};
+use leveret::{CloseReport, Delivery, Queue, QueueStats, WorkersReport};
 
 use super::{
+    book::Book,
     ledger::Ledger,
     letters::{Death, Letter},
 };
@@ -15,6 +16,8 @@ pub(crate) struct Account {
     pub(crate) queue: Queue,
     pub(crate) pool: WorkersReport,
     pub(crate) ledger: Arc<Ledger>,
+    /// What was noted on disk, by this process and those before it.
+    pub(crate) book: Option<Book>,
 }
 
 /// What the queues account for, and where they do not agree with the workers.
@@ -33,17 +36,26 @@ pub(crate) struct Audit {
 
 impl Audit {
     /// Compares what was published, what the workers say, what the queues say, and what came to the
-    /// queue of the dead letters, which is emptied: of each service, every order has to be done or
-    /// to be a dead letter, once.
+    /// queue of the dead letters, which is emptied unless it outlives the process: of each service,
+    /// every order has to be done or to be a dead letter, once.
     pub(crate) fn new(orders: u32, accounts: &[Account], dead: &Queue) -> leveret::Result<Self> {
         let mut audit = Self::default();
-        audit.read_dead_letters(accounts, dead)?;
+        let letters = audit.read_dead_letters(accounts, dead)?;
         for account in accounts {
-            audit.check(account, orders.into());
+            match &account.book {
+                None => audit.check(account, orders.into()),
+                Some(book) => {
+                    book.read(&account.ledger)?;
+                    audit.check_book(account);
+                }
+            }
         }
         let (stats, name) = (dead.stats(), dead.name());
         audit.expect(stats.is_conserved(), || format!("{name} does not add up: {stats:?}"));
-        audit.expect_equal(audit.dead_lettered, stats.enqueued, || format!("{name} got"));
+        if accounts.iter().all(|account| account.book.is_none()) {
+            audit.expect_equal(audit.dead_lettered, stats.enqueued, || format!("{name} got"));
+            letters.into_iter().try_for_each(Delivery::ack)?;
+        }
         Ok(audit)
     }
 
@@ -53,8 +65,14 @@ impl Audit {
         self.expect(is_empty, || format!("the broker was not empty when it closed: {close:?}"));
     }
 
-    /// A dead letter is where an order of a service may end instead of being done.
-    fn read_dead_letters(&mut self, accounts: &[Account], dead: &Queue) -> leveret::Result<()> {
+    /// A dead letter is where an order of a service may end instead of being done. Dropped, the
+    /// letters go back to where they were.
+    fn read_dead_letters(
+        &mut self,
+        accounts: &[Account],
+        dead: &Queue,
+    ) -> leveret::Result<Vec<Delivery>> {
+        let mut letters = Vec::new();
         while let Some(delivery) = dead.get()? {
             let problem = match Letter::read(&delivery) {
                 Ok(Letter { number, death }) => {
@@ -73,13 +91,28 @@ impl Audit {
             if let Some(problem) = problem {
                 self.problems.push(format!("{} has a letter {problem}", dead.name()));
             }
-            delivery.ack()?;
+            letters.push(delivery);
         }
-        Ok(())
+        Ok(letters)
+    }
+
+    /// The same for a service of which other processes have done a part: what the queues count is
+    /// of this one alone.
+    fn check_book(&mut self, account: &Account) {
+        let Account { queue, ledger, .. } = account;
+        let (stats, name) = (queue.stats(), queue.name());
+        self.enqueued += stats.enqueued;
+        self.acked += stats.acked;
+        self.dead_lettered += stats.dead_lettered;
+        self.held += stats.held();
+        self.expect(stats.is_conserved(), || format!("{name} does not add up: {stats:?}"));
+        self.expect_equal(0, stats.held(), || format!("{name} still has"));
+        let problems = ledger.problems();
+        self.problems.extend(problems.into_iter().map(|problem| format!("{name} {problem}")));
     }
 
     fn check(&mut self, account: &Account, orders: u64) {
-        let Account { queue, pool, ledger } = account;
+        let Account { queue, pool, ledger, .. } = account;
         let (stats, name) = (queue.stats(), queue.name());
         self.enqueued += stats.enqueued;
         self.acked += stats.acked;

@@ -13,6 +13,15 @@ pub(crate) struct Ledger {
     orders: Box<[Record]>,
     /// How often a number came that no order has.
     strange: AtomicU32,
+    repeats: Repeats,
+}
+
+/// Whether an order may be done more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    Never,
+    /// By a crash between doing it and its ack, and then it was flagged.
+    Flagged,
 }
 
 #[derive(Debug, Default)]
@@ -24,9 +33,9 @@ struct Record {
 }
 
 impl Ledger {
-    pub(crate) fn new(orders: u32) -> Self {
+    pub(crate) fn new(orders: u32, repeats: Repeats) -> Self {
         let orders = (0..orders).map(|_| Record::default()).collect();
-        Self { orders, strange: AtomicU32::new(0) }
+        Self { orders, strange: AtomicU32::new(0), repeats }
     }
 
     /// An attempt at an order begins.
@@ -57,7 +66,7 @@ impl Ledger {
         for (record, number) in self.orders.iter().zip(1..) {
             let fresh = record.fresh.load(Ordering::Relaxed);
             let finished = record.finished.load(Ordering::Relaxed);
-            if fresh > 1 || finished > 1 {
+            if fresh > 1 || finished > 1 && self.repeats == Repeats::Never {
                 doubled.push(number);
             } else if finished == 0 {
                 lost.push(number);

@@ -1,6 +1,6 @@
 //! A shop in one process: taking an order needs microseconds, whatever the services behind it do.
 //!
-//! `cargo run --release --example order_pipeline -- [--orders N] [--seed S]`
+//! `cargo run --release --example order_pipeline -- [--orders N] [--seed S] [--durable DIR]`
 //!
 //! Every order goes to a fanout exchange, and from there into the queues of three services, each
 //! with workers of its own. E-mail is slow, and its server is busy now and then and says when to
@@ -14,11 +14,19 @@
 //! and each service for every order: which were lost, and which came through more than once. Done
 //! or a dead letter, once: that is through. The exit code is 1 if any was not, and 2 if the
 //! arguments are wrong. What fails is decided by the seed, so two runs differ in nothing but time.
+//!
+//! With `--durable` (and `--features persist`) the shop is kept in a directory: kill it in the
+//! middle, start it again with the same arguments, and it goes on where it was. What is done is
+//! noted on disk before it is acked, so an order may be done twice by a crash in between, and is
+//! flagged then.
 #![allow(clippy::disallowed_methods, reason = "the program measures real time")]
 
 mod arguments;
 mod audit;
+mod book;
 mod chance;
+mod counter;
+mod home;
 mod latency;
 mod ledger;
 mod letters;
@@ -35,17 +43,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use leveret::{Broker, Queue};
+use leveret::{Broker, Exchange, Queue};
 
 use arguments::Settings;
 use audit::Audit;
-use chance::Chance;
+use counter::Counter;
 use latency::Latency;
 use service::Service;
 use shop::{Mishap, Shop};
 use table::Line;
 
-const USAGE: &str = "usage: order_pipeline [--orders N] [--seed S]";
+const USAGE: &str = "usage: order_pipeline [--orders N] [--seed S] [--durable DIR]";
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -65,7 +73,7 @@ fn main() -> ExitCode {
         }
     };
     keep_quiet_about_mishaps();
-    match run(settings) {
+    match run(&settings) {
         Ok(audit) if audit.problems.is_empty() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
@@ -75,11 +83,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(settings: Settings) -> Result<Audit, Box<dyn Error>> {
-    let broker = Broker::new();
-    let shop = shop::open(&broker, settings.orders, Chance::new(settings.seed))?;
-    let Shop { orders, services, dead } = shop;
+fn run(settings: &Settings) -> Result<Audit, Box<dyn Error>> {
+    let broker = match &settings.durable {
+        Some(directory) => home::open(directory)?,
+        None => Broker::new(),
+    };
+    let Shop { orders, services, dead } = shop::open(&broker, settings)?;
+    let mut latency = match settings.durable {
+        Some(_) => take_further_orders(&Counter::new(&broker, &orders)?, settings)?,
+        None => take_orders(&orders, settings)?,
+    };
 
+    let progress = wait_until_through(&services);
+    let (reports, accounts): (Vec<_>, Vec<_>) = services.into_iter().map(Service::stop).unzip();
+    let mut audit = Audit::new(settings.orders, &accounts, &dead)?;
+    let lines: Vec<_> = accounts.iter().zip(&reports).zip(&progress).map(Line::from).collect();
+    audit.check_close(&broker.close(10 * SECOND));
+    table::print(settings, &lines, &mut latency, &audit);
+    Ok(audit)
+}
+
+fn take_orders(orders: &Exchange, settings: &Settings) -> Result<Latency, Box<dyn Error>> {
     let publisher = orders.publisher().mandatory().open()?;
     let mut latency = Latency::default();
     for n in 1..=settings.orders {
@@ -89,14 +113,23 @@ fn run(settings: Settings) -> Result<Audit, Box<dyn Error>> {
         publisher.publish_timeout("", order, 60 * SECOND)?.wait()?;
         latency.add(start.elapsed());
     }
+    Ok(latency)
+}
 
-    let progress = wait_until_through(&services);
-    let (reports, accounts): (Vec<_>, Vec<_>) = services.into_iter().map(Service::stop).unzip();
-    let mut audit = Audit::new(settings.orders, &accounts, &dead)?;
-    let lines: Vec<_> = accounts.iter().zip(&reports).zip(&progress).map(Line::from).collect();
-    audit.check_close(&broker.close(10 * SECOND));
-    table::print(settings, &lines, &mut latency, &audit);
-    Ok(audit)
+/// Takes the orders that no process before this one has taken.
+fn take_further_orders(counter: &Counter, settings: &Settings) -> Result<Latency, Box<dyn Error>> {
+    let last = counter.last()?;
+    if last > 0 {
+        println!("{last} orders were taken before\n");
+    }
+    let mut latency = Latency::default();
+    for n in last + 1..=settings.orders {
+        let order = order::message(n).persistent();
+        let start = Instant::now();
+        counter.take(n, order)?;
+        latency.add(start.elapsed());
+    }
+    Ok(latency)
 }
 
 /// What one queue looked like from outside while the orders went through.

@@ -9,6 +9,11 @@ pub(crate) fn message(number: u32) -> Message {
         .with_header("n", i64::from(number))
 }
 
+/// A note about the order of this number.
+pub(crate) fn note(number: u64) -> Message {
+    Message::new("").persistent().with_header("n", i64::try_from(number).unwrap_or(i64::MAX))
+}
+
 /// The number that the shop gave to an order; `None` if it is none of its orders.
 pub(crate) fn number(order: &Message) -> Option<u64> {
     order.header("n").and_then(Value::as_i64)?.try_into().ok()

@@ -10,7 +10,12 @@ use std::{
 
 use leveret::{Delivery, Outcome, Queue, Workers};
 
-use super::{audit::Account, ledger::Ledger, order};
+use super::{
+    audit::Account,
+    book::Book,
+    ledger::{Ledger, Repeats},
+    order,
+};
 
 /// How long running handlers get when a service stops.
 const STOP_TIME: Duration = Duration::from_secs(10);
@@ -22,6 +27,7 @@ pub(crate) struct Service {
     pool: Workers,
     busy: Arc<Busy>,
     ledger: Arc<Ledger>,
+    book: Option<Book>,
 }
 
 /// What a service did.
@@ -32,33 +38,49 @@ pub(crate) struct Report {
 }
 
 impl Service {
-    /// Starts workers whose handler gets an order with its number, and keeps the books for them.
+    /// Starts workers whose handler gets an order with its number, and keeps the books for them. In
+    /// a shop that outlives the process there is a book on disk.
     pub(crate) fn start(
         queue: &Queue,
         workers: u16,
         orders: u32,
+        book: Option<Book>,
         handler: impl Fn(u64, &Delivery) -> Outcome + Send + Sync + 'static,
     ) -> leveret::Result<Self> {
-        let (busy, ledger) = (Arc::<Busy>::default(), Arc::new(Ledger::new(orders)));
-        let (watch, book) = (Arc::clone(&busy), Arc::clone(&ledger));
+        let repeats = if book.is_some() { Repeats::Flagged } else { Repeats::Never };
+        let (busy, ledger) = (Arc::<Busy>::default(), Arc::new(Ledger::new(orders, repeats)));
+        let (watch, own, notes) = (Arc::clone(&busy), Arc::clone(&ledger), book.clone());
         let pool = queue.workers(workers, move |order: &Delivery| {
             let _at_work = watch.start();
             let n = order::number(order).expect("the shop numbers its orders");
-            book.came(n, order.is_redelivered());
-            let outcome = handler(n, order);
-            if outcome == Outcome::Ack {
-                book.done(n);
+            let outcome = match &notes {
+                None => {
+                    own.came(n, order.is_redelivered());
+                    handler(n, order)
+                }
+                Some(_) => handler(n, order),
+            };
+            match (&outcome, &notes) {
+                (Outcome::Ack, None) => own.done(n),
+                (Outcome::Ack, Some(notes)) => {
+                    if let Err(problem) = notes.note(n, order) {
+                        eprintln!("order {n} is done again, since that was not noted: {problem}");
+                        return Outcome::Requeue;
+                    }
+                }
+                _ => {}
             }
             outcome
         })?;
-        Ok(Self { queue: queue.clone(), workers, pool, busy, ledger })
+        Ok(Self { queue: queue.clone(), workers, pool, busy, ledger, book })
     }
 
     /// Stops the workers and says what they did.
     pub(crate) fn stop(self) -> (Report, Account) {
         let pool = self.pool.stop(STOP_TIME);
         let report = Report { workers: self.workers, time_per_attempt: self.busy.mean() };
-        (report, Account { queue: self.queue, pool, ledger: self.ledger })
+        let Self { queue, ledger, book, .. } = self;
+        (report, Account { queue, pool, ledger, book })
     }
 }
 

@@ -5,6 +5,8 @@ use std::{panic, thread, time::Duration};
 use leveret::{Broker, DelayedRetry, Exchange, Outcome, Queue};
 
 use super::{
+    arguments::Settings,
+    book::Book,
     chance::{Accident, Chance},
     service::Service,
 };
@@ -47,23 +49,27 @@ pub(crate) struct Shop {
 }
 
 /// Declares everything and puts the services to work.
-pub(crate) fn open(broker: &Broker, orders: u32, chance: Chance) -> leveret::Result<Shop> {
-    let exchange = broker.declare_exchange("orders").fanout().declare()?;
+pub(crate) fn open(broker: &Broker, settings: &Settings) -> leveret::Result<Shop> {
+    let (orders, chance) = (settings.orders, Chance::new(settings.seed));
+    // All of it is durable, which makes a difference if the broker is.
+    let exchange = broker.declare_exchange("orders").fanout().durable().declare()?;
     // An exchange and not just the queue, so that whoever is interested in failures can bind to it.
-    let failures = broker.declare_exchange("orders.failures").fanout().declare()?;
-    let dead = broker.declare_queue("orders.dead").declare()?;
+    let failures = broker.declare_exchange("orders.failures").fanout().durable().declare()?;
+    let dead = broker.declare_queue("orders.dead").durable().declare()?;
     failures.bind(&dead, "")?;
 
-    let mail = broker.declare_queue("e-mail").declare()?;
+    let mail = broker.declare_queue("e-mail").durable().declare()?;
     // What the database does not answer is tried again later and later.
     let stock = broker
         .declare_queue("inventory")
+        .durable()
         .dead_letter_to(&failures)
         .delayed_retry(DelayedRetry::exponential(STOCK_PAUSE).at_most(8 * STOCK_PAUSE).jitter(0.2))
         .declare()?;
     // A handler that panics cannot say how often it has, so the queue counts.
     let figures = broker
         .declare_queue("analytics")
+        .durable()
         .dead_letter_to(&failures)
         .delivery_limit(PANICS_MAX)
         .delayed_retry(DelayedRetry::fixed(PANIC_PAUSE).only_failed())
@@ -71,14 +77,18 @@ pub(crate) fn open(broker: &Broker, orders: u32, chance: Chance) -> leveret::Res
     for queue in [&mail, &stock, &figures] {
         exchange.bind(queue, "")?;
     }
+    let book = |queue: &Queue| match settings.durable {
+        Some(_) => Book::open(broker, queue.name()).map(Some),
+        None => Ok(None),
+    };
     let services = vec![
-        Service::start(&mail, MAIL_WORKERS, orders, move |n, order| {
+        Service::start(&mail, MAIL_WORKERS, orders, book(&mail)?, move |n, order| {
             send_mail(chance, n, order.attempts())
         })?,
-        Service::start(&stock, STOCK_WORKERS, orders, move |n, order| {
+        Service::start(&stock, STOCK_WORKERS, orders, book(&stock)?, move |n, order| {
             set_aside(chance, n, order.attempts())
         })?,
-        Service::start(&figures, ANALYTICS_WORKERS, orders, move |n, order| {
+        Service::start(&figures, ANALYTICS_WORKERS, orders, book(&figures)?, move |n, order| {
             add_up(chance, n, order.attempts())
         })?,
     ];

@@ -29,7 +29,7 @@ impl<'a> From<((&'a Account, &'a Report), &'a Progress)> for Line<'a> {
 }
 
 /// Prints the whole report.
-pub(crate) fn print(settings: Settings, lines: &[Line<'_>], latency: &mut Latency, audit: &Audit) {
+pub(crate) fn print(settings: &Settings, lines: &[Line<'_>], latency: &mut Latency, audit: &Audit) {
     println!("{} orders published, seed {}\n", settings.orders, settings.seed);
     print_services(lines);
     print_latency(lines, latency);

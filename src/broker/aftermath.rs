@@ -146,6 +146,7 @@ impl More {
         }
         for outward in self.outward {
             match outward {
+                Outward::WantsBodies => cell.read_ahead(),
                 Outward::Abandoned => {
                     if let Some(vhost) = cell.vhost() {
                         vhost.delete_abandoned_queue(cell);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -11,7 +11,9 @@ use super::{
     connection_state::ConnectionState,
     consumer::{ConsumerCore, EndReason},
     context::{Context, Phase},
+    journal::{Position, StoredVhost},
     queue_stats::QueueStats,
+    recovery_report::RecoveryReport,
     shield::shielded,
     vhost_state::VhostState,
     workers::Pool,
@@ -34,6 +36,8 @@ pub(crate) struct BrokerState {
     pub(crate) context: Arc<Context>,
     pub(crate) default: Arc<VhostState>,
     state: Mutex<State>,
+    /// What was in the store.
+    recovery: OnceLock<RecoveryReport>,
 }
 
 #[derive(Debug)]
@@ -109,10 +113,10 @@ impl CloseReport {
 }
 
 impl BrokerState {
-    pub(crate) fn new(context: Context) -> Arc<Self> {
+    pub(crate) fn new(context: Context, stored: Option<StoredVhost>) -> Arc<Self> {
         let context = Arc::new(context);
         let name = Name::from(DEFAULT_VHOST);
-        let default = VhostState::new(name.clone(), Arc::clone(&context));
+        let default = VhostState::new(name.clone(), Arc::clone(&context), stored);
         let state = State {
             vhosts: HashMap::from([(name, Arc::clone(&default))]),
             connections: Vec::new(),
@@ -120,21 +124,48 @@ impl BrokerState {
             pools: Vec::new(),
             close: None,
         };
-        Arc::new(Self { context, default, state: Mutex::new(Rank::Broker, state) })
+        let (state, recovery) = (Mutex::new(Rank::Broker, state), OnceLock::new());
+        Arc::new(Self { context, default, state, recovery })
+    }
+
+    /// Notes what was in the store.
+    pub(crate) fn note_recovery(&self, report: RecoveryReport) {
+        self.recovery.get_or_init(|| report);
+    }
+
+    pub(crate) fn recovery(&self) -> RecoveryReport {
+        self.recovery.get().copied().unwrap_or_default()
+    }
+
+    /// Makes a virtual host that a store remembers.
+    #[allow(dead_code, reason = "only a broker with a store does that")]
+    pub(crate) fn restore_vhost(&self, name: Name, stored: StoredVhost) -> Arc<VhostState> {
+        let vhost = VhostState::new(name.clone(), Arc::clone(&self.context), Some(stored));
+        self.state.lock().vhosts.insert(name, Arc::clone(&vhost));
+        vhost
     }
 
     pub(crate) fn create_vhost(&self, name: &str) -> Result<Arc<VhostState>> {
         self.check_open()?;
         bounds::check_name(Entity::VirtualHost, name)?;
         let key = Name::from(name);
-        let vhost = VhostState::new(key.clone(), Arc::clone(&self.context));
         let mut state = self.state.lock();
         if state.vhosts.contains_key(&key) {
             let kind = ErrorKind::AlreadyExists { entity: Entity::VirtualHost, name: key };
             return Err(Error::plain(kind));
         }
         check_count("vhosts", self.context.limits.vhosts, state.vhosts.len())?;
+        let (stored, position) = match &self.context.journal {
+            None => (None, Position::NONE),
+            Some(journal) => {
+                journal.check_works()?;
+                journal.add_vhost(&key)
+            }
+        };
+        let vhost = VhostState::new(key.clone(), Arc::clone(&self.context), stored);
         state.vhosts.insert(key, Arc::clone(&vhost));
+        drop(state);
+        self.context.await_unless_full(position)?;
         Ok(vhost)
     }
 
@@ -164,9 +195,10 @@ impl BrokerState {
                 connection.close(Some(&vhost_not_found(name)));
             }
         }
+        let position = vhost.tell_gone();
         vhost.end(EndReason::QueueDeleted);
         self.context.former.join(&vhost.former);
-        Ok(())
+        self.context.await_unless_full(position)
     }
 
     /// The sums over all queues that there are or were.
@@ -231,9 +263,12 @@ impl BrokerState {
                 break self.in_hand(&pools);
             }
         };
+        // While channels are open, so that they tell what was confirmed.
+        let _ = self.context.sync(until);
         self.context.enter(Phase::Closed);
         reporting.report = CloseReport { unfinished: true, ..report };
-        let report = CloseReport { messages_lost: self.end(), ..report };
+        let (messages_lost, unconfirmed) = self.end(until);
+        let report = CloseReport { unconfirmed, messages_lost, ..report };
         reporting.report = report;
         // Told before threads are joined: what they run at their end may wait for it.
         drop(reporting);
@@ -280,8 +315,9 @@ impl BrokerState {
         }
     }
 
-    /// Ends everything at once and waits for nobody. Says how many messages are gone with it.
-    pub(crate) fn end(&self) -> u64 {
+    /// Ends everything at once and waits for nobody but the disk. Says how many messages are gone
+    /// with it, and how much of what was told is not durable.
+    pub(crate) fn end(&self, until: HostDeadline) -> (u64, u64) {
         self.context.enter(Phase::Closed);
         let vhosts: Vec<_> = self.state.lock().vhosts.values().cloned().collect();
         for vhost in &vhosts {
@@ -292,9 +328,21 @@ impl BrokerState {
         for connection in self.connections() {
             connection.close(Some(&Error::closed()));
         }
-        let messages = vhosts.iter().map(|vhost| vhost.end(EndReason::BrokerClosed)).sum();
+        let (kept, unconfirmed) = self.put_to_rest(&vhosts, until);
+        let messages: u64 = vhosts.iter().map(|vhost| vhost.end(EndReason::BrokerClosed)).sum();
         self.context.timers.stop();
-        messages
+        (messages.saturating_sub(kept), unconfirmed)
+    }
+
+    /// Has the store know all that there is to be known, and closes it. Says how many messages it
+    /// has, and how much of what it was told is not durable.
+    fn put_to_rest(&self, vhosts: &[Arc<VhostState>], until: HostDeadline) -> (u64, u64) {
+        let Some(journal) = &self.context.journal else { return (0, 0) };
+        let queues = vhosts.iter().flat_map(|vhost| vhost.all_queues());
+        let kept = queues.map(|queue| queue.put_to_rest()).sum();
+        let unconfirmed = journal.close(until);
+        self.context.durable.made();
+        (if unconfirmed == 0 { kept } else { 0 }, unconfirmed)
     }
 
     /// Ends every consumer of both tiers; what was not received goes back.

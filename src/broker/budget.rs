@@ -44,6 +44,20 @@ impl Budget {
         bytes == 0 || self.drawn.load(Ordering::SeqCst).saturating_add(bytes) <= self.max
     }
 
+    /// How much of so much memory bodies may take that a store has as well: three eighths. The rest
+    /// is for what is in memory only, and for outlines: so a backlog of bodies of 1 KiB may be ten
+    /// times as large as memory.
+    pub(crate) fn resident_max(max: u64) -> u64 {
+        max / 8 * 3
+    }
+
+    /// Whether so many bytes more are too many for bodies that a store has as well.
+    #[inline]
+    pub(crate) fn is_short_with(&self, bytes: u64) -> bool {
+        let drawn = self.drawn.load(Ordering::Relaxed);
+        drawn.saturating_add(bytes) > Self::resident_max(self.max)
+    }
+
     /// Draws so many bytes, unless they do not fit. Nothing always fits.
     #[must_use]
     pub(crate) fn try_draw(&self, bytes: u64) -> bool {

@@ -4,17 +4,21 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use super::{
     broker_state::{BrokerState, CloseReport},
+    budget::Budget,
     context::Context,
+    journal::{Journal, Opened, StoreOptions},
     lease::Lease,
     limits::Limits,
     milliseconds::milliseconds,
     queue_stats::QueueStats,
+    recovery_report::RecoveryReport,
+    store_stats::StoreStats,
     timers::Driver,
     vhost::VirtualHost,
 };
 use crate::{
     Result,
-    clock::{Clock, ManualClock},
+    clock::{Clock, HostDeadline, ManualClock},
     engine::definition::QueueDefaults,
 };
 
@@ -26,8 +30,9 @@ const TIMEOUT_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 /// It is a cheap clone and dereferences to its default virtual host `/`, so every declaration
 /// works on it directly. It closes with [`close`](Self::close), or when the last handle that can
 /// publish or declare is dropped: `Broker`, `VirtualHost`, `Exchange`, `Queue`, `Publisher`,
-/// `Transaction`, `Connection`, `Channel`. Consumers end then; dropping never waits for anyone.
-/// A handler or thread that holds one of these keeps the broker open until `close`.
+/// `Transaction`, `Connection`, `Channel`. Consumers end then; dropping never waits for anyone but,
+/// with a store, up to 10 s for the disk. A handler or thread that holds one of these keeps the
+/// broker open until `close`.
 ///
 /// # Examples
 ///
@@ -122,6 +127,17 @@ impl Broker {
         self.state().close(within)
     }
 
+    /// Waits, at most so long in the host's time, until everything that has happened so far is as
+    /// durable as the store of this broker makes it: acks, requeues and dead letters among it, for
+    /// which nothing else waits. Without a store there is nothing to wait for.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout`; `StoreFailed`.
+    pub fn sync(&self, within: Duration) -> Result<()> {
+        self.state().context.sync(HostDeadline::within(within))
+    }
+
     /// Runs what is due, and says how long it is until the next deadline. For event loops, with
     /// [`BrokerBuilder::caller_timers`].
     #[expect(clippy::must_use_candidate, reason = "a caller that polls on a schedule ignores it")]
@@ -144,6 +160,18 @@ impl Broker {
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         self.state().context.drawn_bytes()
+    }
+
+    /// What was in the store when it was opened; nothing for a broker in memory.
+    #[must_use]
+    pub fn recovery_report(&self) -> RecoveryReport {
+        self.state().recovery()
+    }
+
+    /// How much the store holds and takes; `None` without one.
+    #[must_use]
+    pub fn store_stats(&self) -> Option<StoreStats> {
+        self.state().context.journal.as_ref().map(Journal::stats)
     }
 
     pub(crate) fn state(&self) -> &Arc<BrokerState> {
@@ -191,6 +219,7 @@ pub struct BrokerBuilder {
     queue_defaults: QueueDefaults,
     clock: Option<ManualClock>,
     driver: Driver,
+    pub(super) store: StoreOptions,
 }
 
 impl BrokerBuilder {
@@ -200,6 +229,7 @@ impl BrokerBuilder {
             queue_defaults: QueueDefaults::default(),
             clock: None,
             driver: Driver::Thread,
+            store: StoreOptions::default(),
         }
     }
 
@@ -248,15 +278,29 @@ impl BrokerBuilder {
     ///
     /// None as long as everything is in memory.
     pub fn open(self) -> Result<Broker> {
-        Ok(self.build())
+        self.open_with(StoreOptions::open)
     }
 
-    fn build(self) -> Broker {
-        let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
-        let context = Context::new(self.limits, self.queue_defaults, clock, self.driver);
-        let broker = BrokerState::new(context);
+    /// Opens the broker with what a store gives.
+    pub(super) fn open_with(
+        self,
+        open: impl FnOnce(StoreOptions, &Clock, u64) -> Result<Opened>,
+    ) -> Result<Broker> {
+        let Self { limits, queue_defaults, clock, driver, store } = self;
+        let clock = clock.map_or_else(Clock::system, Clock::Manual);
+        let mut opened = open(store, &clock, Budget::resident_max(limits.memory_bytes))?;
+        let (journal, stored) = (opened.take_journal(), opened.default_vhost());
+        let broker =
+            BrokerState::new(Context::new(limits, queue_defaults, clock, driver, journal), stored);
+        let report = opened.restore(&broker)?;
+        broker.note_recovery(report);
         let default = Arc::clone(&broker.default);
-        Broker { default: VirtualHost::new(default, Lease::new(broker)) }
+        Ok(Broker { default: VirtualHost::new(default, Lease::new(broker)) })
+    }
+
+    /// One in memory.
+    fn build(self) -> Broker {
+        self.open().expect("there is no store that could fail to open")
     }
 }
 

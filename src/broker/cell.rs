@@ -17,18 +17,19 @@ use super::{
     context::Context,
     dead_letters::DeadLetters,
     intake::Intake,
+    journal::StoredQueue,
     mailbox::Tray,
     outlet::Outlet,
     timers::Deadline,
     vhost_state::VhostState,
 };
 use crate::{
-    Name,
+    Name, Result,
     engine::{
         definition::{Overflow, QueueDefinition},
         queue::{
-            AckMode, ConsumerId, Counts, Custody, DeleteConditions, DeleteRefused, Effects, Flow,
-            Handed, Held, Latency, Peeked, QueueCore, Refused, Settlement, Staging, UnackedKey,
+            ConsumerId, Counts, DeleteConditions, DeleteRefused, Effects, Flow, Held, Latency,
+            Peeked, QueueCore, Refused, Settlement, Staging, UnackedKey,
         },
     },
     sync::{Condvar, Mutex, MutexGuard, Rank},
@@ -40,7 +41,7 @@ use crate::{
 const ADDED_BETWEEN_ACKS: u32 = 32;
 
 /// Effect buffers that grew beyond this many items are given back.
-const KEPT_EFFECTS: usize = 1_024;
+pub(super) const KEPT_EFFECTS: usize = 1_024;
 
 /// One queue of a virtual host.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(crate) struct QueueCell {
     vhost: Weak<VhostState>,
     /// Whether a declared bound may keep messages out, so that publishers may wait for it.
     may_refuse: bool,
+    /// What the store of the broker knows it by, if it is durable and there is one.
+    pub(crate) stored: Option<StoredQueue>,
     state: Mutex<CellState>,
     /// What the queue has not been told.
     pub(crate) acks: Acks,
@@ -93,17 +96,23 @@ impl QueueCell {
         name: Name,
         definition: QueueDefinition,
         vhost: &Arc<VhostState>,
+        stored: Option<StoredQueue>,
     ) -> Arc<Self> {
         let context = &vhost.context;
-        let core = QueueCore::new(&definition, context.queue_defaults, context.clock.now());
+        let now = context.clock.now();
+        let mut core = QueueCore::new(&definition, context.queue_defaults, now);
         let acks = Acks::new();
+        if stored.is_some() {
+            // What a store is told is among the things that plain queues know nothing of.
+            core.begin_time(now);
+        }
         if core.is_timed() {
             // With options an ack may decide what becomes of other messages.
             let _nothing_yet = acks.begin_urgency();
         }
         let state = CellState {
             core,
-            effects: Effects::new(Staging::Off),
+            effects: Effects::new(stored.as_ref().map_or(Staging::Off, StoredQueue::staging)),
             told: Vec::new(),
             added: 0,
             allowance: Allowance::default(),
@@ -117,6 +126,7 @@ impl QueueCell {
             name,
             may_refuse: definition.parsed.overflow != Overflow::DropHead,
             definition,
+            stored,
             slot: vhost.take_slot(),
             context: Arc::clone(context),
             vhost: Arc::downgrade(vhost),
@@ -141,6 +151,9 @@ impl QueueCell {
     pub(crate) fn enqueue_lasting(self: &Arc<Self>, held: Held) -> Result<(), Refused> {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();
+        if self.stored.is_some() {
+            self.place_bodies(&mut state, &held);
+        }
         if state.is_turn_of_acks() || state.core.depends_on_settlements() {
             self.tell_time(&mut state, &mut after);
             self.apply_acks(&mut state);
@@ -155,6 +168,9 @@ impl QueueCell {
     pub(crate) fn enqueue_anyway(self: &Arc<Self>, held: Held) -> Result<(), Refused> {
         if held.expires() {
             self.begin_time(&mut self.state.lock());
+        }
+        if self.stored.is_some() {
+            self.place_bodies(&mut self.state.lock(), &held);
         }
         self.with(|core, effects| core.enqueue_anyway(held, effects))
     }
@@ -178,6 +194,9 @@ impl QueueCell {
             if held.expires() {
                 self.begin_time(&mut state);
             }
+            if self.stored.is_some() {
+                self.place_bodies(&mut state, &held);
+            }
             let CellState { core, effects, .. } = &mut *state;
             intake.add(self, core.enqueue(held, effects));
         }
@@ -192,10 +211,13 @@ impl QueueCell {
         self.with(|core, effects| core.settle(keys, settlement, effects))
     }
 
-    /// Accepts a hand-out. The queue may be told later, which nobody can see; see [`Acks`].
+    /// Accepts a hand-out. The queue may be told later, which nobody can see; see [`Acks`]. One
+    /// that is stored is told now: by another thread its store would be told in another step.
     #[inline]
     pub(crate) fn accept(self: &Arc<Self>, key: UnackedKey, bytes: u64) {
-        if self.acks.note(key, bytes, self) {
+        if self.stored.is_some() {
+            self.settle(&[key], Settlement::Accept);
+        } else if self.acks.note(key, bytes, self) {
             self.tell_acks();
         }
     }
@@ -226,18 +248,6 @@ impl QueueCell {
         self.with(|core, effects| core.reject(key, held, cause, effects))
     }
 
-    /// Takes the message that is first in line, and says how many are ready behind it.
-    pub(crate) fn get(
-        self: &Arc<Self>,
-        mode: AckMode,
-        custody: Custody,
-    ) -> Option<(Handed, Option<UnackedKey>, u64)> {
-        self.with(|core, effects| {
-            let (handed, key) = core.get(mode, custody, effects)?;
-            Some((handed, key, core.ready_messages()))
-        })
-    }
-
     /// Credit has come back to consumers that share it with others.
     pub(crate) fn resume(self: &Arc<Self>) {
         self.with(QueueCore::resume);
@@ -250,7 +260,9 @@ impl QueueCell {
 
     /// What would be handed out next, so much at most.
     pub(crate) fn browse(self: &Arc<Self>, most: usize) -> Vec<Peeked> {
-        self.with(|core, _| core.browse(most))
+        let mut seen = self.with(|core, _| core.browse(most));
+        seen.retain_mut(|peeked| self.read_peeked(peeked));
+        seen
     }
 
     pub(crate) fn set_flow(self: &Arc<Self>, flow: Flow) {
@@ -447,6 +459,9 @@ impl QueueCell {
         let CellState { core, effects, allowance, .. } = &mut *state;
         if !effects.is_quiet() {
             self.note(core, effects, after);
+        }
+        if self.stored.is_some() && !effects.staged.is_empty() {
+            self.tell_store(&mut effects.staged);
         }
         after.made_room |= allowance.cover(core.bytes(), &self.context.budget);
         if core.is_timed() {

@@ -209,6 +209,7 @@ impl ConsumerBuilder {
         let has_leases = terms.timeout.is_some() || cell.grants_time();
         let taking = Taking::new(self.lag, self.receipt, has_leases);
         let tray = Tray::new(tag, Arc::clone(&core.mailbox), self.lag, taking);
+        cell.begin_use();
         cell.consume(terms, Outlet::Mailbox(tray), self.succession, |id| core.started(id))
             .map_err(|refused| refusal::consume(refused, cell, vhost))?;
         let broker = self.queue.vhost().lease().broker();

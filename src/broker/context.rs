@@ -10,6 +10,7 @@ use super::{
     acks::Backlog,
     budget::Budget,
     former::Former,
+    journal::Journal,
     limits::Limits,
     progress::Progress,
     timers::{Driver, Timers},
@@ -43,6 +44,10 @@ pub(crate) struct Context {
     pub(crate) room: Progress,
     /// Told when something has happened in a queue, or a handler has returned.
     pub(crate) progress: Progress,
+    /// Told when something has become durable, or never will.
+    pub(crate) durable: Progress,
+    /// What outlives the process, if anything does.
+    pub(crate) journal: Option<Journal>,
     /// What queues have not been told yet.
     pub(crate) backlog: Backlog,
     /// What was in virtual hosts that are deleted.
@@ -63,6 +68,7 @@ impl Context {
         queue_defaults: QueueDefaults,
         clock: Clock,
         driver: Driver,
+        journal: Option<Journal>,
     ) -> Self {
         let timers = Arc::new(Timers::new(driver));
         clock.drive(&timers);
@@ -70,6 +76,8 @@ impl Context {
             budget: Budget::new(limits.memory_bytes),
             room: Progress::new(),
             progress: Progress::new(),
+            durable: Progress::new(),
+            journal,
             backlog: Backlog::new(),
             limits,
             queue_defaults,

@@ -25,6 +25,9 @@ use crate::{
     sync::thread_local,
 };
 
+/// So many letters leave as one step.
+const BURIED_AT_ONCE: usize = 256;
+
 /// The dead letters of one queue that nobody has taken away yet.
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetters {
@@ -57,7 +60,7 @@ pub(crate) fn after<R>(act: impl FnOnce() -> R) -> R {
         }
         is_first
     });
-    let _burials = (matches!(begun, Ok(true))).then_some(Burials);
+    let _burials = matches!(begun, Ok(true)).then(|| Burials);
     act()
 }
 
@@ -103,17 +106,24 @@ fn bury_listed() {
 impl QueueCell {
     /// Nothing here panics: a letter that nobody attends to any more would wait for ever.
     fn bury_all(self: &Arc<Self>) {
-        let mut dead = self.attend();
+        let mut dead = VecDeque::from(self.attend());
         while !dead.is_empty() {
-            let buried: Vec<_> = dead
-                .into_iter()
-                .map(|dead| {
-                    let burial = self.bury_one(&dead);
-                    (dead, burial)
-                })
-                .collect();
-            dead = self.note_buried(&buried);
-            for (dead, _) in buried {
+            let some = dead.len().min(BURIED_AT_ONCE);
+            let mut bury = || {
+                let bury = |dead: Dead| (self.bury_one(&dead), dead);
+                let buried: Vec<_> = dead.drain(..some).map(bury).collect();
+                let is_over = self.note_buried(&buried, &mut dead);
+                (buried, is_over)
+            };
+            // In a store, too, a letter is never in neither place.
+            let (buried, is_over) = match &self.context().journal {
+                Some(journal) => journal.step(bury).0,
+                None => bury(),
+            };
+            if is_over {
+                self.retire();
+            }
+            for (_, dead) in buried {
                 // The destructor of a message is somebody's code.
                 let _ = shielded(|| drop(dead));
             }
@@ -122,6 +132,7 @@ impl QueueCell {
 
     /// The queue has been deleted, and its last letter is there.
     fn retire(self: &Arc<Self>) {
+        self.tell_ending();
         if let Some(vhost) = self.vhost() {
             vhost.former.retire(self);
         }
@@ -144,17 +155,18 @@ impl QueueCell {
         dead
     }
 
-    /// Notes what has become of dead letters, and takes out what has come meanwhile.
-    fn note_buried(self: &Arc<Self>, buried: &[(Dead, Burial)]) -> Vec<Dead> {
+    /// Notes what has become of dead letters, and adds what has come meanwhile. Says whether the
+    /// queue has been deleted and these were the last.
+    fn note_buried(self: &Arc<Self>, buried: &[(Burial, Dead)], dead: &mut VecDeque<Dead>) -> bool {
         let (mut after, mut is_over) = (Aftermath::default(), false);
         self.with_aftermath(&mut after, |core, effects| {
-            for (dead, burial) in buried {
+            for (burial, dead) in buried {
                 core.buried(dead, *burial, effects);
             }
         });
-        let dead = {
+        {
             let mut state = self.untold();
-            let dead = mem::take(&mut state.dead.waiting);
+            dead.extend(mem::take(&mut state.dead.waiting));
             state.dead.is_attended = !dead.is_empty();
             if state.core.is_deleted() && state.core.moving_messages() == 0 {
                 // Nothing else will ask for what it draws of the broker's memory.
@@ -162,14 +174,10 @@ impl QueueCell {
                 after.made_room = true;
                 is_over = true;
             }
-            dead
-        };
+        }
         // Wakers are somebody's code.
         let _ = shielded(|| after.run(self));
-        if is_over {
-            self.retire();
-        }
-        dead
+        is_over
     }
 }
 
@@ -186,6 +194,14 @@ impl VhostState {
             },
         };
         let Held::Resident(message) = &dead.held;
+        let read = if message.is_outline() {
+            let read = dead.seq().and_then(|seq| cell.stored_message(seq));
+            let Some(read) = read else { return Burial::NoExchange };
+            Some(read)
+        } else {
+            None
+        };
+        let message = read.as_ref().unwrap_or(message);
         let death = Death {
             queue: &cell.name,
             reason: dead.reason,

@@ -15,11 +15,12 @@ use super::{
 };
 use crate::{
     Entity, Error, ErrorKind, Message, Name, Result,
+    clock::HostDeadline,
     engine::queue::{Handed, Held, Settlement, UnackedKey},
 };
 
 /// The longest that a message may be put off: ten years of 365 days, as for every time.
-const RETRY_MAX: Duration = Duration::from_hours(10 * 365 * 24);
+pub(super) const RETRY_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// So much of a cause goes with a dead letter.
 const CAUSE_BYTES_MAX: usize = 1_024;
@@ -138,6 +139,21 @@ impl Delivery {
     /// taken it back.
     pub fn ack(self) -> Result<()> {
         self.0.ack()
+    }
+
+    /// Acks, and waits, at most so long in the host's time, until that is durable: whatever happens
+    /// then, the message does not come back. Any other ack is durable a little later, and not later
+    /// than the next confirm; a crash before that brings the message back, flagged as redelivered.
+    /// Where nothing stores the message, there is nothing to wait for.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout` and `StoreFailed` if that is not known: the message is acked all the same.
+    /// Otherwise as [`ack`](Self::ack).
+    pub fn ack_sync(self, within: Duration) -> Result<()> {
+        let context = Arc::clone(self.0.cell().context());
+        self.0.ack()?;
+        context.sync(HostDeadline::within(within))
     }
 
     /// Acks this and all earlier deliveries of its consumer, under one lock. Settling one of those
@@ -379,7 +395,8 @@ fn find_requester(
         return Err(PublishReason::Unroutable);
     }
     reply.put_label(&Source::Default.label(to));
-    vhost.check_room(reply.bytes(), found)
+    vhost.check_room(reply.bytes(), reply.is_persistent(), found)?;
+    vhost.check_store(reply, found)
 }
 
 impl Deref for Delivery {

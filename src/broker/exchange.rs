@@ -6,6 +6,7 @@ use super::{
     binding::{Binding, BindingKey, Destination},
     bounds,
     call::{CallError, PendingReply},
+    entrance,
     exchange_cell::Target,
     intake::Intake,
     memo::{self, Way},
@@ -322,10 +323,10 @@ impl Exchange {
         }
         message.put_label(&way.label);
         let bytes = u64::from(message.bytes()) * way.queues.len() as u64;
-        if !context.has_room(bytes) {
-            return Err(PublishError::new(PublishReason::NO_MEMORY, message));
+        if let Err(reason) = entrance::check(&way.queues, &message, bytes) {
+            return Err(PublishError::new(reason, message));
         }
-        self.counted(publish::enqueue(&way.queues, Held::Resident(message)))
+        self.counted(entrance::enqueue(&way.queues, Held::Resident(message)))
     }
 
     /// Checks a message and finds where it goes.
@@ -372,7 +373,9 @@ impl Exchange {
         }
         let vhost = self.vhost.state();
         let label = found.label(&self.source, key);
-        if let Err(reason) = vhost.check_room(message.bytes_with(&label), found) {
+        let bytes = message.bytes_with(&label);
+        let room = vhost.check_room(bytes, message.is_persistent(), found);
+        if let Err(reason) = room.and_then(|()| vhost.check_store(&message, found)) {
             return Err(PublishError::new(reason, message));
         }
         message.put_label(&label);
@@ -464,7 +467,11 @@ impl Exchange {
             bytes += u64::from(message.bytes());
         }
         let vhost = self.vhost.state();
-        vhost.check_room_for(bytes, messages.len(), found)?;
+        let is_persistent = messages.iter().all(Message::is_persistent);
+        vhost.check_room_for(bytes, messages.len(), is_persistent, found)?;
+        for message in &*messages {
+            vhost.check_store(message, found)?;
+        }
         found.remember(vhost, &self.source, label);
         let unroutable = if found.queue_count() == 0 { messages.len() as u64 } else { 0 };
         let batch = Batch::of(messages, unroutable, found.may_refuse());
@@ -492,7 +499,7 @@ impl Exchange {
                 vhost.route(&self.source, key, message, found)?;
                 plan.start_run(vhost, found, !has_headers);
             }
-            let queues = plan.extend_run();
+            let queues = plan.extend_run(message)?;
             if mandatory == Mandatory::Yes && queues.is_none() {
                 return Err(PublishReason::Unroutable);
             }

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
-use super::{cell::QueueCell, registry::TargetId, tally::Tally, vhost_state::VhostState};
+use super::{
+    cell::QueueCell, journal::StoredExchange, registry::TargetId, tally::Tally,
+    vhost_state::VhostState,
+};
 use crate::{
     Name, Table,
     engine::{
@@ -23,6 +26,8 @@ pub(crate) struct ExchangeCell {
     /// Weak, since the virtual host owns its exchanges.
     vhost: Weak<VhostState>,
     pub(crate) tally: Tally,
+    /// What the store of the broker knows it by, if it is durable and there is one.
+    pub(crate) stored: Option<StoredExchange>,
     state: RwLock<ExchangeState>,
 }
 
@@ -49,11 +54,12 @@ impl ExchangeCell {
         name: Name,
         definition: ExchangeDefinition,
         vhost: &Arc<VhostState>,
+        stored: Option<StoredExchange>,
     ) -> Arc<Self> {
         let router = Router::new(definition.kind);
         let state = RwLock::new(Rank::Exchange, ExchangeState { router, is_deleted: false });
         let (slot, vhost) = (vhost.take_slot(), Arc::downgrade(vhost));
-        Arc::new(Self { name, definition, slot, vhost, tally: Tally::default(), state })
+        Arc::new(Self { name, definition, slot, vhost, tally: Tally::default(), stored, state })
     }
 
     pub(crate) fn bind(&self, key: &Name, arguments: &Table, target: TargetId) {
@@ -103,6 +109,14 @@ impl Target {
         match self {
             Self::Exchange(exchange) => Endpoint::Exchange(exchange.name.clone()),
             Self::Queue(queue) => Endpoint::Queue(queue.name.clone()),
+        }
+    }
+
+    /// Whether it outlives the broker.
+    pub(crate) fn is_durable(&self) -> bool {
+        match self {
+            Self::Exchange(exchange) => exchange.definition.durable,
+            Self::Queue(queue) => queue.definition.durable,
         }
     }
 

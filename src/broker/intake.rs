@@ -1,6 +1,6 @@
 //! What has become of a message that was put into its queues.
 
-use super::{cell::QueueCell, publish_error::PublishReason};
+use super::{cell::QueueCell, journal::Position, publish_error::PublishReason};
 use crate::{
     Message, Name,
     engine::{
@@ -14,6 +14,10 @@ use crate::{
 pub(crate) struct Intake {
     /// How many queues took it; for several messages, the sum.
     pub(crate) queues: u32,
+    /// When all of them have it for good.
+    pub(crate) position: Position,
+    /// Whether a store has it for all of them.
+    pub(crate) is_stored: bool,
     /// Mostly there are none.
     refusals: Option<Box<Refusals>>,
 }
@@ -38,7 +42,7 @@ impl Intake {
     #[inline]
     pub(crate) fn of(cell: &QueueCell, result: Result<(), Refused>) -> Self {
         match result {
-            Ok(()) => Self { queues: 1, refusals: None },
+            Ok(()) => Self { queues: 1, ..Self::default() },
             Err(refused) => Self::of_refused(cell, refused),
         }
     }
@@ -48,6 +52,11 @@ impl Intake {
         let mut intake = Self::default();
         intake.note(cell, refused);
         intake
+    }
+
+    /// Notes whether a store has it for all queues.
+    pub(crate) fn stored_if(self, is_stored: bool) -> Self {
+        Self { is_stored, ..self }
     }
 
     /// Counts what a queue did with a message.
@@ -71,6 +80,7 @@ impl Intake {
     /// Adds what became of other messages, or in other queues.
     pub(crate) fn join(&mut self, other: Self) {
         self.queues += other.queues;
+        self.position = self.position.max(other.position);
         match (&mut self.refusals, other.refusals) {
             (Some(own), Some(more)) => {
                 own.count += more.count;

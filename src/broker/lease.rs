@@ -1,12 +1,16 @@
 //! What keeps a broker open.
 //!
 //! Everything that can publish or declare holds a lease. When the last one is dropped, the broker
-//! ends: consumers learn it, and nothing waits. Consumers and deliveries hold none, so a thread
-//! that only receives does not keep a broker alive that nobody can feed any more.
+//! ends: consumers learn it, and nothing waits but for the disk. Consumers and deliveries hold
+//! none, so a thread that only receives does not keep a broker alive that nobody can feed any more.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::broker_state::BrokerState;
+use crate::clock::HostDeadline;
+
+/// How long a broker that is dropped waits for the disk to take the last of what it was told.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A share in keeping a broker open.
 #[derive(Clone)]
@@ -26,7 +30,7 @@ impl Lease {
 
 impl Drop for Last {
     fn drop(&mut self) {
-        self.0.end();
+        let _report = self.0.end(HostDeadline::within(PATIENCE));
     }
 }
 

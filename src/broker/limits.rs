@@ -30,6 +30,9 @@ pub struct Limits {
     /// transaction they count before the commit as after it. Beyond it publishing gets `Full`;
     /// requeueing is exempt, and consumers are never held back.
     pub memory_bytes: u64,
+    /// Accounted bytes of messages that a store was told and has not written. Default 64 MiB.
+    /// Beyond it publishing what is to be stored gets `Full`. Without a store it bounds nothing.
+    pub unwritten_bytes: u64,
     /// Bytes of one body. Default 16 MiB, as in `RabbitMQ` 4.
     pub message_bytes: u64,
     /// Encoded bytes of one table of headers or arguments. Default 128 KiB, a frame of AMQP.
@@ -79,6 +82,7 @@ impl Default for Limits {
         const KIB: u64 = 1 << 10;
         Self {
             memory_bytes: 4 * KIB * KIB * KIB,
+            unwritten_bytes: 64 * KIB * KIB,
             message_bytes: 16 * KIB * KIB,
             table_bytes: 128 * KIB,
             table_depth: 32,

@@ -16,6 +16,8 @@ mod cell;
 mod changing;
 mod channel;
 mod channel_state;
+mod confirm;
+mod confirming;
 mod connection;
 mod connection_state;
 mod consumer;
@@ -25,12 +27,19 @@ mod dead_letters;
 mod delayed_retry;
 mod delivery;
 mod directory;
+mod entrance;
 mod event;
 mod exchange;
 mod exchange_builder;
 mod exchange_cell;
 mod former;
 mod intake;
+#[cfg(all(feature = "persist", not(loom)))]
+mod journal;
+#[cfg(not(all(feature = "persist", not(loom))))]
+#[path = "journal_absent.rs"]
+mod journal;
+mod keeping;
 mod lapse;
 mod lease;
 mod limits;
@@ -44,6 +53,7 @@ mod models;
 mod outbox;
 mod outcome;
 mod outlet;
+mod paging;
 mod patience;
 mod plan;
 mod progress;
@@ -54,11 +64,13 @@ mod queue;
 mod queue_builder;
 mod queue_stats;
 mod receiving;
+mod recovery_report;
 mod refusal;
 mod registry;
 mod reply;
 mod room;
 mod shield;
+mod store_stats;
 mod subscription;
 mod tally;
 mod timers;
@@ -68,6 +80,7 @@ mod unblocking;
 mod vhost;
 mod vhost_state;
 mod waiting;
+mod window;
 mod workers;
 
 pub(crate) use self::timers::Timers;
@@ -77,6 +90,7 @@ pub use self::{
     builder::{Broker, BrokerBuilder},
     call::{CallError, PendingReply},
     channel::Channel,
+    confirm::{Confirm, ConfirmError, Durability, NackReason, Receipt},
     connection::{ConnectOptions, Connection},
     consumer::{Consumer, EndReason, IntoIter, Iter, RecvError, RecvTimeoutError, TryRecvError},
     consumer_builder::ConsumerBuilder,
@@ -92,13 +106,12 @@ pub use self::{
     },
     outcome::Outcome,
     publish_error::{PublishError, PublishReason},
-    publisher::{
-        Confirm, ConfirmError, ConfirmReport, Durability, NackReason, Publisher, PublisherBuilder,
-        Receipt,
-    },
+    publisher::{ConfirmReport, Publisher, PublisherBuilder},
     queue::Queue,
     queue_builder::{Overflow, QueueBuilder},
     queue_stats::{Browsed, ConsumerStats, QueueStats},
+    recovery_report::RecoveryReport,
+    store_stats::StoreStats,
     subscription::Subscription,
     tally::ExchangeStats,
     transaction::{CommitError, SettleError, Transaction},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cell::QueueCell,
-    dead_letters,
+    entrance,
     intake::Intake,
     publish::{self, Found},
     publish_error::PublishReason,
@@ -56,11 +56,12 @@ impl Plan {
 
     /// Adds a message to the run, and says to how many queues it goes; `None` if nobody at all
     /// takes it.
-    pub(crate) fn extend_run(&mut self) -> Option<usize> {
+    pub(crate) fn extend_run(&mut self, message: &Message) -> Result<Option<usize>, PublishReason> {
         let run = self.runs.last_mut().expect("a run was begun");
         run.messages += 1;
         let is_taken = !run.replies.is_empty() || !run.queues.is_empty();
-        is_taken.then_some(run.queues.len())
+        entrance::check_store(&run.queues, message)?;
+        Ok(is_taken.then_some(run.queues.len()))
     }
 
     /// How many messages go to no queue.
@@ -98,8 +99,12 @@ impl Plan {
                 }
             }
         }
-        dead_letters::after(|| {
-            let mut intake = Intake::default();
+        let cells: Vec<_> = by_queue.iter().map(|(cell, _)| Arc::clone(cell)).collect();
+        let is_stored = by_queue
+            .iter()
+            .all(|(cell, batch)| batch.iter().all(|held| entrance::keeps(cell, held)));
+        entrance::enqueue_batches(&cells, || {
+            let mut intake = Intake::default().stored_if(is_stored);
             for (cell, batch) in by_queue {
                 intake.join(cell.enqueue_all(batch.into_iter()));
             }

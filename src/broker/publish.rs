@@ -9,7 +9,7 @@ use std::{cell::Cell, mem, sync::Arc};
 use super::{
     bounds,
     cell::QueueCell,
-    dead_letters,
+    dead_letters, entrance,
     exchange_cell::{ExchangeCell, ExchangeGone, Target},
     intake::Intake,
     memo::{self, Memo, Place, Stamped, Way},
@@ -130,42 +130,6 @@ pub(crate) fn held(mut message: Message) -> Held {
     Held::Resident(message)
 }
 
-/// Puts a message into queues, and says what has become of it. What dies in one of them goes on its
-/// way when all have it.
-#[inline]
-pub(crate) fn enqueue(queues: &[Arc<QueueCell>], held: Held) -> Intake {
-    match queues {
-        _ if held.expires() => enqueue_as_one_step(queues, &held),
-        [cell] => Intake::of(cell, cell.enqueue_lasting(held)),
-        [first, ..] if first.context().has_dead_letters() => enqueue_as_one_step(queues, &held),
-        _ => enqueue_one_by_one(queues, held),
-    }
-}
-
-fn enqueue_one_by_one(queues: &[Arc<QueueCell>], held: Held) -> Intake {
-    let (mut intake, mut left, mut held) = (Intake::default(), queues, Some(held));
-    while let Some((cell, others)) = left.split_first() {
-        let copy = if others.is_empty() { held.take() } else { held.clone() };
-        let copy = copy.expect("only the last queue takes it");
-        match cell.enqueue_lasting(copy) {
-            Ok(()) => intake.queues += 1,
-            Err(refused) => intake.note(cell, refused),
-        }
-        left = others;
-    }
-    intake
-}
-
-fn enqueue_as_one_step(queues: &[Arc<QueueCell>], held: &Held) -> Intake {
-    dead_letters::after(|| {
-        let mut intake = Intake::default();
-        for cell in queues {
-            intake.add(cell, cell.enqueue(held.clone()));
-        }
-        intake
-    })
-}
-
 impl Found {
     fn new() -> Self {
         Self {
@@ -271,7 +235,13 @@ impl Found {
         if !self.replies.is_empty() {
             self.take_replies().deliver(&held);
         }
-        enqueue(self.seen(), held)
+        entrance::enqueue(self.seen(), held)
+    }
+
+    /// Puts a message into the queues that were found, as a part of a step that has begun.
+    pub(crate) fn enqueue_within(&mut self, held: Held) -> Intake {
+        self.take_replies().deliver(&held);
+        dead_letters::after(|| entrance::put_one_by_one(self.seen(), held))
     }
 
     /// Puts messages into the queues that were found, in order and with one lock for each queue,
@@ -280,14 +250,19 @@ impl Found {
         debug_assert_eq!(self.unseen(), 0, "they have been looked up");
         match self.seen() {
             [] if self.replies.is_empty() => Intake::default(),
-            [cell] if self.replies.is_empty() => cell.enqueue_all(messages),
+            [cell] if self.replies.is_empty() && cell.stored.is_none() => {
+                cell.enqueue_all(messages)
+            }
             queues => {
                 let messages: Vec<_> = messages.collect();
                 for held in &messages {
                     self.replies.deliver(held);
                 }
-                dead_letters::after(|| {
-                    let mut intake = Intake::default();
+                let is_stored = queues
+                    .iter()
+                    .all(|cell| messages.iter().all(|held| entrance::keeps(cell, held)));
+                entrance::enqueue_batches(queues, || {
+                    let mut intake = Intake::default().stored_if(is_stored);
                     for cell in queues {
                         intake.join(cell.enqueue_all(messages.iter().cloned()));
                     }
@@ -413,8 +388,13 @@ impl VhostState {
     /// Whether everyone who was found has room for a message of so many bytes. Who waits for it
     /// as a reply keeps it.
     #[inline]
-    pub(crate) fn check_room(&self, bytes: u32, found: &mut Found) -> Result<(), PublishReason> {
-        self.check_room_for(bytes.into(), 1, found)
+    pub(crate) fn check_room(
+        &self,
+        bytes: u32,
+        is_persistent: bool,
+        found: &mut Found,
+    ) -> Result<(), PublishReason> {
+        self.check_room_for(bytes.into(), 1, is_persistent, found)
     }
 
     /// The same for messages of so many bytes together.
@@ -423,12 +403,28 @@ impl VhostState {
         &self,
         bytes: u64,
         messages: usize,
+        is_persistent: bool,
         found: &mut Found,
     ) -> Result<(), PublishReason> {
-        if !self.context.has_room(bytes.saturating_mul(found.queue_count() as u64)) {
+        if !self.context.has_room(bytes.saturating_mul(found.queue_count() as u64))
+            && !entrance::fits_on_disk(found.queues(self), messages, is_persistent)
+        {
             return Err(PublishReason::NO_MEMORY);
         }
         found.keep_reply_room(messages)
+    }
+
+    /// Whether those who were found and whom a store knows can have it keep the message.
+    #[inline]
+    pub(crate) fn check_store(
+        &self,
+        message: &Message,
+        found: &mut Found,
+    ) -> Result<(), PublishReason> {
+        match &self.context.journal {
+            None => Ok(()),
+            Some(_) => entrance::check_store(found.queues(self), message),
+        }
     }
 
     fn route_by_queue_name<'k>(&self, keys: impl Iterator<Item = &'k str>, found: &mut Found) {

@@ -2,25 +2,23 @@
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use super::{
+    confirm::{Confirm, ConfirmError, Durability, NackReason, Receipt},
     exchange::Exchange,
     intake::Intake,
     publish_error::{PublishError, PublishReason},
     reply::ReplySlot,
     tx::Mandatory,
+    window::{Tallied, Window},
 };
 use crate::{
     Entity, Error, ErrorKind, Message, Name, Result,
+    clock::HostDeadline,
     sync::{Mutex, Rank},
 };
 
@@ -55,8 +53,9 @@ impl PublisherBuilder {
 
     /// How many messages may be unconfirmed at a time, at most
     /// [`Limits::unconfirmed`](crate::Limits::unconfirmed); by default 1 024, or that limit if it
-    /// is lower. Zero is an error at `open`. Without a store a publish is confirmed when it
-    /// returns, so the window never fills.
+    /// is lower. Zero is an error at `open`. A message that nothing has to write is confirmed when
+    /// the publish returns. Beyond it publishing gets `Full`; a batch that is larger than the
+    /// window gets in alone.
     pub fn window(mut self, unconfirmed: u32) -> Self {
         self.window = Some(unconfirmed);
         self
@@ -98,8 +97,7 @@ impl PublisherBuilder {
         Ok(Publisher(Arc::new(Shared {
             exchange: self.exchange,
             mandatory: self.mandatory,
-            acked: AtomicU64::new(0),
-            nacked: AtomicU64::new(0),
+            window: Window::new(window),
             full: Mutex::new(Rank::Signal, None),
         })))
     }
@@ -129,9 +127,7 @@ pub struct Publisher(Arc<Shared>);
 struct Shared {
     exchange: Exchange,
     mandatory: Mandatory,
-    /// Since the last report. A plain counter: it orders nothing else.
-    acked: AtomicU64,
-    nacked: AtomicU64,
+    window: Window,
     /// Who had no room for the last reply that was refused for that. No other lock is taken under
     /// this one.
     full: Mutex<Option<Arc<ReplySlot>>>,
@@ -144,6 +140,9 @@ impl Publisher {
     ///
     /// As [`Exchange::publish`]; `Unroutable` if the publisher is mandatory.
     pub fn publish(&self, key: &str, message: Message) -> Result<Confirm, PublishError> {
+        if let Err(reason) = self.check_window(1) {
+            return Err(PublishError::new(reason, message));
+        }
         match self.0.exchange.publish_one::<Intake>(key, message, self.0.mandatory) {
             Ok(intake) => Ok(self.confirm(1, &intake)),
             Err(error) => {
@@ -182,6 +181,7 @@ impl Publisher {
         messages: &mut Vec<Message>,
     ) -> Result<Confirm, PublishReason> {
         let published = messages.len() as u64;
+        self.check_window(published)?;
         match self.0.exchange.publish_all(key, messages, self.0.mandatory) {
             Ok(intake) => Ok(self.confirm(published, &intake)),
             Err(reason) => {
@@ -204,7 +204,8 @@ impl Publisher {
             return Poll::Ready(Err(PublishReason::Closed));
         }
         let context = &vhost.context;
-        let has_room = || context.has_room(1) && self.has_reply_room();
+        let has_room =
+            || context.has_room(1) && self.has_reply_room() && self.0.window.has_room(1, context);
         if has_room() {
             return Poll::Ready(Ok(()));
         }
@@ -219,11 +220,21 @@ impl Publisher {
     /// Waits, at most so long, for the confirms of what was published so far, also where the
     /// [`Confirm`] was dropped, and counts them since the last call.
     #[must_use]
-    pub fn wait_all(&self, _within: Duration) -> ConfirmReport {
-        // Without a store every publish was decided when it returned.
-        let acked = self.0.acked.swap(0, Ordering::Relaxed);
-        let nacked = self.0.nacked.swap(0, Ordering::Relaxed);
-        ConfirmReport { acked, nacked, pending: 0 }
+    pub fn wait_all(&self, within: Duration) -> ConfirmReport {
+        let context = &self.0.exchange.vhost().state().context;
+        let Tallied { acked, nacked, pending } =
+            self.0.window.settle(context, HostDeadline::within(within));
+        ConfirmReport { acked, nacked, pending }
+    }
+
+    /// Without a store nothing is ever unconfirmed.
+    #[inline]
+    fn check_window(&self, messages: u64) -> Result<(), PublishReason> {
+        let context = &self.0.exchange.vhost().state().context;
+        if context.journal.is_none() || self.0.window.has_room(messages, context) {
+            return Ok(());
+        }
+        Err(PublishReason::Full { limit: "unconfirmed" })
     }
 
     /// Remembers who had no room for a reply. (One that a CC header sent there is not looked for.)
@@ -244,18 +255,33 @@ impl Publisher {
 
     /// Messages that were published at once are confirmed or not as one.
     fn confirm(&self, published: u64, intake: &Intake) -> Confirm {
-        match intake.full_queue() {
+        let context = &self.0.exchange.vhost().state().context;
+        let window = &self.0.window;
+        let decided = match intake.full_queue() {
+            None if context.poll_durable(intake.position).is_some() => {
+                window.acked(published);
+                Ok(self.receipt(intake))
+            }
             None => {
-                self.0.acked.fetch_add(published, Ordering::Relaxed);
-                let receipt = Receipt { queues: intake.queues, level: Durability::Memory };
-                Confirm { decided: Ok(receipt) }
+                window.open(intake.position, published, context);
+                Ok(self.receipt(intake))
             }
             Some(queue) => {
-                self.0.nacked.fetch_add(published, Ordering::Relaxed);
+                window.nacked(published);
                 let (queue, reason) = (queue.clone(), NackReason::MaxLength);
-                Confirm { decided: Err(ConfirmError::Nack { queue, reason }) }
+                Err(ConfirmError::Nack { queue, reason })
             }
-        }
+        };
+        Confirm::new(decided, context, intake.position)
+    }
+
+    fn receipt(&self, intake: &Intake) -> Receipt {
+        let context = &self.0.exchange.vhost().state().context;
+        let level = match &context.journal {
+            Some(journal) if intake.is_stored => journal.durability(),
+            Some(_) | None => Durability::Memory,
+        };
+        Receipt { queues: intake.queues, level }
     }
 }
 
@@ -275,121 +301,4 @@ pub struct ConfirmReport {
     pub nacked: u64,
     /// Messages that are not decided yet.
     pub pending: u64,
-}
-
-/// The outcome of one publish, to come: to be waited for, or awaited. Dropping it changes nothing
-/// about the message.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use std::time::Duration;
-/// use leveret::{Broker, Message};
-///
-/// let broker = Broker::new();
-/// let tasks = broker.declare_queue("tasks").declare()?;
-/// let publisher = broker.default_exchange().publisher().open()?;
-/// let mut confirm = publisher.publish(tasks.name(), Message::new("sweep"))?;
-/// let receipt = confirm.wait_timeout(Duration::from_secs(10))?.expect("it is decided");
-/// assert_eq!(receipt.queues, 1);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a message is safe only once its confirm says so"]
-pub struct Confirm {
-    /// Without a store everything is decided when the publish returns.
-    decided: Result<Receipt, ConfirmError>,
-}
-
-impl Confirm {
-    /// Waits until the broker has decided; never longer than until it closes.
-    ///
-    /// # Errors
-    ///
-    /// `Nack` if a queue did not accept the message; `Closed` if the broker closed first.
-    pub fn wait(self) -> Result<Receipt, ConfirmError> {
-        self.decided
-    }
-
-    /// Waits at most so long in the host's time; `None` if it is not decided by then. May be asked
-    /// again, also afterwards.
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](Self::wait).
-    pub fn wait_timeout(&mut self, _within: Duration) -> Result<Option<Receipt>, ConfirmError> {
-        self.decided.clone().map(Some)
-    }
-}
-
-impl Future for Confirm {
-    type Output = Result<Receipt, ConfirmError>;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(self.decided.clone())
-    }
-}
-
-/// Proof of acceptance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// By how many queues; for a batch, the sum. Zero: no binding matched, or it was a direct
-    /// reply.
-    pub queues: u32,
-    /// The lowest level that holds for all of them.
-    pub level: Durability,
-}
-
-/// How far a message has got before it is confirmed. Ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Durability {
-    /// It is in its queues, in memory.
-    Memory,
-}
-
-/// Why a message was not confirmed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfirmError {
-    /// The broker closed first, and nothing is known.
-    #[error("the broker closed first")]
-    Closed,
-    /// A queue did not accept it. Others may have it.
-    #[error("queue '{queue}' did not accept it: {reason}")]
-    Nack {
-        /// The queue.
-        queue: Name,
-        /// Why not.
-        reason: NackReason,
-    },
-}
-
-/// Why a queue did not accept a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum NackReason {
-    /// A bound that it declares left no room; others have the message.
-    #[error("it is full")]
-    MaxLength,
-    /// It was deleted meanwhile.
-    #[error("it was deleted meanwhile")]
-    QueueDeleted,
-}
-
-impl From<ConfirmError> for Error {
-    fn from(error: ConfirmError) -> Self {
-        match error {
-            ConfirmError::Closed => Self::closed(),
-            ConfirmError::Nack { reason: NackReason::MaxLength, .. } => {
-                Self::plain(ErrorKind::Full { limit: "x-max-length" })
-            }
-            ConfirmError::Nack { queue, reason: NackReason::QueueDeleted } => {
-                Self::plain(ErrorKind::NotFound { entity: Entity::Queue, name: queue })
-            }
-        }
-    }
 }

@@ -7,6 +7,7 @@ use super::{
     cell::QueueCell,
     consumer_builder::ConsumerBuilder,
     delivery::Delivery,
+    entrance,
     outcome::Outcome,
     publish,
     publish_error::{PublishError, PublishReason},
@@ -89,8 +90,9 @@ impl Queue {
             return self.send_to_further_keys(message);
         }
         message.put_label(&self.label());
-        if !vhost.context.has_room(message.bytes().into()) {
-            return Err(PublishError::new(PublishReason::NO_MEMORY, message));
+        let own = std::slice::from_ref(&self.cell);
+        if let Err(reason) = entrance::check(own, &message, message.bytes().into()) {
+            return Err(PublishError::new(reason, message));
         }
         if message.header(bounds::BCC).is_none() {
             return self.put(message);
@@ -108,8 +110,10 @@ impl Queue {
     /// `NotFound` if the queue is deleted; `Closed`.
     pub fn get(&self) -> Result<Option<Delivery>> {
         self.vhost.state().check_open()?;
+        self.cell.begin_use();
         let got = self.cell.get(AckMode::Manual, Custody::Holder);
         let Some((message, Some(key), _)) = got else {
+            self.cell.check_readable()?;
             return if self.cell.is_deleted() { Err(self.not_found()) } else { Ok(None) };
         };
         Ok(Some(Delivery::got(message, key, Arc::clone(&self.cell))))
@@ -374,7 +378,8 @@ impl Queue {
             let admitted = vhost
                 .route(&source, &self.cell.name, &message, found)
                 .map_err(PublishReason::from)
-                .and_then(|()| vhost.check_room(message.bytes(), found));
+                .and_then(|()| vhost.check_room(message.bytes(), message.is_persistent(), found))
+                .and_then(|()| vhost.check_store(&message, found));
             if let Err(reason) = admitted {
                 return Err(PublishError::new(reason, message));
             }

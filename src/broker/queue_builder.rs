@@ -276,8 +276,8 @@ impl QueueBuilder {
         self.argument("x-queue-type", "quorum")
     }
 
-    /// Asks for the lazy mode, as a client of `RabbitMQ` means it (`x-queue-mode=lazy`): messages
-    /// that wait belong on disk. It is compared, and changes nothing while the broker is in memory.
+    /// Keeps the bodies of messages that are stored out of memory until they are about to be handed
+    /// out (`x-queue-mode=lazy`). What nothing stores stays in memory as ever.
     /// By default the mode is `default`. A [`quorum`](Self::quorum) queue has no mode.
     ///
     /// Declared again: the same word, or none both times; an explicit `default` differs from none.

@@ -232,7 +232,7 @@ impl QueueCell {
 }
 
 impl From<Peeked> for Browsed {
-    fn from(Peeked { held: Held::Resident(message), past }: Peeked) -> Self {
+    fn from(Peeked { held: Held::Resident(message), past, .. }: Peeked) -> Self {
         let address = message.address();
         Self {
             exchange: address.exchange.clone(),

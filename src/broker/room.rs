@@ -53,6 +53,11 @@ impl EventRoom {
         channel.keep_places(events).map(|kept| Self::kept(channel, kept))
     }
 
+    /// Leaves one of the places to an event that comes later.
+    pub(crate) fn leave_one(&mut self) {
+        self.events -= 1;
+    }
+
     /// Of places that have been kept just now.
     pub(crate) fn kept(channel: &Arc<ChannelState>, events: usize) -> Self {
         Self { channel: Arc::clone(channel), events }

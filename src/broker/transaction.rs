@@ -11,6 +11,7 @@ use super::{
     delivery::Delivery,
     exchange::{Exchange, Routed},
     intake::Intake,
+    journal::Position,
     outcome::Outcome,
     publish::{self, Source},
     publish_error::{PublishError, PublishReason},
@@ -117,6 +118,9 @@ impl Transaction {
             }
             message.put_label(&found.label(exchange.source(), key));
             let vhost = self.vhost.state();
+            if let Err(reason) = vhost.check_store(&message, found) {
+                return Err(PublishError::new(reason, message));
+            }
             let queues = found.queues(vhost).to_vec();
             let bytes = tx::waiting_bytes(message.bytes(), queues.len());
             let Some(room) = ByteRoom::draw(&vhost.context, bytes) else {
@@ -164,11 +168,20 @@ impl Transaction {
     ///
     /// `Closed`; `NotFound` if the virtual host is deleted; `Full` if there are replies in it for a
     /// channel whose untaken events leave no room for them. The error has the transaction.
+    ///
+    /// With a store it waits until all is durable. `StoreFailed`, or `Full` for the disk, then says
+    /// that this did not come about: in memory it has all happened, and the transaction in the
+    /// error is empty.
     pub fn commit(mut self) -> Result<(), CommitError> {
         match self.keep_places() {
             Ok(()) => {
-                self.apply();
-                Ok(())
+                let vhost = self.vhost.clone();
+                let position = self.apply();
+                vhost
+                    .state()
+                    .context
+                    .await_durable_or_full(position)
+                    .map_err(|error| CommitError { error, transaction: Box::new(Self::new(vhost)) })
             }
             Err(error) => Err(CommitError { error, transaction: Box::new(self) }),
         }
@@ -201,6 +214,9 @@ impl Transaction {
     /// Keeps places for the replies in it among the events of their channels.
     fn keep_places(&mut self) -> Result<()> {
         self.vhost.state().check_publishing()?;
+        if let Some(journal) = &self.vhost.state().context.journal {
+            journal.check_works()?;
+        }
         for step in &mut self.steps {
             if let Step::Publish { replies, .. } = step {
                 replies.keep_room(1)?;
@@ -210,8 +226,15 @@ impl Transaction {
     }
 
     /// Bounds that queues declare stop nothing here: it all happens.
-    fn apply(self) {
-        dead_letters::after(|| self.apply_steps());
+    fn apply(self) -> Position {
+        let context = Arc::clone(&self.vhost.state().context);
+        dead_letters::after(|| match &context.journal {
+            None => {
+                self.apply_steps();
+                Position::NONE
+            }
+            Some(journal) => journal.step(|| self.apply_steps()).1,
+        })
     }
 
     fn apply_steps(self) {

@@ -19,10 +19,16 @@ pub(crate) struct Address {
 }
 
 /// What a publish puts on a message: the address, and what that counts for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Label {
     address: Address,
     bytes: u32,
+}
+
+impl Default for Label {
+    fn default() -> Self {
+        Self::new(Name::default(), Name::default())
+    }
 }
 
 impl Label {
@@ -55,6 +61,11 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
+    /// Of a message whose body is on disk.
+    pub(super) fn outline(body: Bytes, delivery_mode: Option<u8>, priority: Option<u8>) -> Self {
+        Self { body, delivery_mode, priority, ..Self::default() }
+    }
+
     pub(super) fn new(body: Bytes) -> Self {
         Self { body, ..Self::default() }
     }

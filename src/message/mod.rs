@@ -8,6 +8,7 @@ mod body;
 mod envelope;
 #[cfg(feature = "json")]
 mod json;
+mod outline;
 mod properties;
 mod table;
 mod term;
@@ -20,7 +21,6 @@ use triomphe::Arc;
 
 use crate::Name;
 
-pub(crate) use self::envelope::{Address, Label};
 #[cfg(feature = "json")]
 pub use self::json::JsonError;
 pub use self::{
@@ -29,6 +29,10 @@ pub use self::{
     value::Value,
 };
 use self::{envelope::Envelope, properties::Properties};
+pub(crate) use self::{
+    envelope::{Address, Label},
+    outline::OUTLINE_BYTES,
+};
 
 /// A body and its properties, immutable and shared: a clone is one more reference to both.
 ///
@@ -59,8 +63,8 @@ impl Message {
         Self(Arc::new(Envelope::new(body.into().into_bytes())))
     }
 
-    /// Sets [`delivery_mode`](Self::delivery_mode) to 2: a broker that persists keeps the message
-    /// in durable queues. Not yet effective: everything is in memory.
+    /// Sets [`delivery_mode`](Self::delivery_mode) to 2: a broker with a store keeps the message
+    /// in durable queues.
     ///
     /// # Examples
     ///
@@ -125,6 +129,14 @@ impl Message {
     #[must_use]
     pub fn is_persistent(&self) -> bool {
         self.delivery_mode() == Some(DELIVERY_MODE_PERSISTENT)
+    }
+
+    #[allow(dead_code, reason = "only a broker with a store does that")]
+    /// Whether it is the same in memory, body, properties, address and all.
+    #[inline]
+    #[allow(dead_code, reason = "for stores, which come with the feature `persist`")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether it has properties beside the delivery mode and the priority.

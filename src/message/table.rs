@@ -99,6 +99,12 @@ impl Table {
         TableIter(self.0.iter())
     }
 
+    /// A table of these entries, whose names differ.
+    #[allow(dead_code, reason = "only a broker with a store does that")]
+    pub(crate) fn from_distinct(entries: Vec<(Name, Value)>) -> Self {
+        Self(entries)
+    }
+
     pub(crate) fn entries(&self) -> &[(Name, Value)] {
         &self.0
     }

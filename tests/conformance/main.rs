@@ -101,6 +101,13 @@ fn further_queue_features_pass() {
     all_pass("lists/further-features.txt");
 }
 
+/// What a broker remembers that was closed and opened again.
+#[cfg(feature = "persist")]
+#[test]
+fn restarts_pass() {
+    all_pass("lists/restart.txt");
+}
+
 /// Nothing that was copied here goes unplayed because no list names it.
 #[test]
 fn every_scenario_is_on_one_list() {

@@ -5,6 +5,8 @@
 mod arguments;
 #[path = "../../examples/order_pipeline/audit.rs"]
 mod audit;
+#[path = "../../examples/order_pipeline/book.rs"]
+mod book;
 #[path = "../../examples/order_pipeline/ledger.rs"]
 mod ledger;
 #[path = "../../examples/order_pipeline/letters.rs"]
@@ -16,29 +18,33 @@ use std::{sync::Arc, time::Duration};
 
 use arguments::{Settings, parse};
 use audit::{Account, Audit};
-use ledger::Ledger;
+use book::Book;
+use ledger::{Ledger, Repeats};
 use letters::{Death, Letter};
 use leveret::{
     Broker, DelayedRetry, Delivery, Exchange, Message, Outcome, Queue, Table, Value, WorkersReport,
 };
 
 #[track_caller]
-fn check(arguments: &[&str], expected: Result<Option<Settings>, &str>) {
+fn check(arguments: &[&str], expected: Result<Option<&Settings>, &str>) {
     let parsed = parse(arguments.iter().map(Into::into));
-    assert_eq!(parsed.as_ref().map_err(String::as_str).copied(), expected, "{arguments:?}");
+    assert_eq!(parsed.as_ref().map(Option::as_ref).map_err(String::as_str), expected);
 }
 
 #[test]
 fn options_take_a_number_behind_them_or_behind_a_sign() {
-    check(&[], Ok(Some(Settings { orders: 5_000, seed: 1 })));
-    let settings = Settings { orders: 20, seed: 3 };
-    check(&["--orders", "20", "--seed=3"], Ok(Some(settings)));
+    check(&[], Ok(Some(&Settings { orders: 5_000, seed: 1, durable: None })));
+    let settings = Settings { orders: 20, seed: 3, durable: None };
+    check(&["--orders", "20", "--seed=3"], Ok(Some(&settings)));
+    let settings = Settings { durable: Some("shop".into()), ..settings };
+    check(&["--orders=20", "--seed", "3", "--durable", "shop"], Ok(Some(&settings)));
     check(&["--orders", "20", "--help"], Ok(None));
 }
 
 #[test]
 fn what_cannot_be_understood_is_named() {
     check(&["--orders"], Err("--orders needs a number"));
+    check(&["--durable"], Err("--durable needs a directory"));
     check(&["--seed", "many"], Err("--seed many is not a number that fits"));
     check(&["--orders=4294967296"], Err("--orders 4294967296 is not a number that fits"));
     check(&["20"], Err("unknown argument 20"));
@@ -57,7 +63,7 @@ fn what_is_not_unicode_is_named_too() {
 
 #[track_caller]
 fn check_problems(play: impl FnOnce(&Ledger), expected: &[&str]) {
-    let ledger = Ledger::new(3);
+    let ledger = Ledger::new(3, Repeats::Never);
     play(&ledger);
     assert_eq!(ledger.problems(), expected);
 }
@@ -98,6 +104,40 @@ fn an_order_may_come_again_if_that_is_flagged() {
 }
 
 #[test]
+fn one_that_outlives_its_process_may_be_done_again_if_that_is_flagged() {
+    let twice = |is_flagged| {
+        let ledger = Ledger::new(3, Repeats::Flagged);
+        do_all(&ledger, &[]);
+        ledger.came(2, is_flagged);
+        ledger.done(2);
+        ledger.problems()
+    };
+    assert!(twice(true).is_empty());
+    assert_eq!(twice(false), ["doubled 1 order: 2"]);
+}
+
+#[test]
+fn a_book_says_what_was_done_and_keeps_it() {
+    let broker = Broker::new();
+    let book = Book::open(&broker, "stock").unwrap();
+    let queue = broker.declare_queue("stock").declare().unwrap();
+    for n in 1..=3 {
+        queue.send(order::message(n)).unwrap();
+    }
+    queue.get().unwrap().unwrap().requeue().unwrap();
+    for n in 1..=3 {
+        let order = queue.get().unwrap().unwrap();
+        book.note(n, &order).unwrap();
+        order.ack().unwrap();
+    }
+    for _ in 0..2 {
+        let ledger = Ledger::new(3, Repeats::Flagged);
+        book.read(&ledger).unwrap();
+        assert!(ledger.problems().is_empty());
+    }
+}
+
+#[test]
 fn one_that_is_done_and_a_dead_letter_is_doubled() {
     let both = |ledger: &Ledger| {
         do_all(ledger, &[]);
@@ -120,7 +160,7 @@ fn what_nobody_ordered_is_a_problem() {
 
 #[test]
 fn so_many_numbers_are_named_and_no_more() {
-    let problems = Ledger::new(1_000).problems();
+    let problems = Ledger::new(1_000, Repeats::Never).problems();
     assert_eq!(problems, ["lost 1000 orders: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 990 more"]);
 }
 
@@ -179,8 +219,8 @@ impl Shop {
             .delayed_retry(DelayedRetry::exponential(SECOND))
             .declare()
             .unwrap();
-        let ledger = Arc::new(Ledger::new(5));
-        let stock = Account { queue, pool: WorkersReport::default(), ledger };
+        let ledger = Arc::new(Ledger::new(5, Repeats::Never));
+        let stock = Account { queue, pool: WorkersReport::default(), ledger, book: None };
         let mut shop = Self { broker, failures, dead, stock };
         before(&shop);
         for n in 1..=5 {
@@ -310,7 +350,7 @@ fn an_order_too_many_or_too_few_is_named() {
     let problems = ["stock got 6, not 5", "stock ended 6, not 5", "stock doubled 1 order: 4"];
     check_audit(&shop, &problems);
     let mut shop = Shop::played(|_| {});
-    shop.stock.ledger = Arc::new(Ledger::new(6));
+    shop.stock.ledger = Arc::new(Ledger::new(6, Repeats::Never));
     let found = Audit::new(6, std::slice::from_ref(&shop.stock), &shop.dead).unwrap().problems;
     assert!(found.contains(&"stock got 5, not 6".to_owned()), "{found:#?}");
     assert!(found.iter().any(|of| of.starts_with("stock lost") && of.contains('6')), "{found:#?}");

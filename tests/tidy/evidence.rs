@@ -20,11 +20,12 @@ const RULES: &str = "src/guide/semantics.md";
 const SCENARIOS: &str = "tests/conformance/scenarios/";
 
 /// The lists of scenarios that have to pass.
-const REQUIRED: [&str; 4] = [
+const REQUIRED: [&str; 5] = [
     "tests/conformance/lists/core.txt",
     "tests/conformance/lists/further.txt",
     "tests/conformance/lists/queue-features.txt",
     "tests/conformance/lists/further-features.txt",
+    "tests/conformance/lists/restart.txt",
 ];
 
 /// Folders that a page may point into.

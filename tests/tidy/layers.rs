@@ -1,5 +1,6 @@
 //! Layers look only down: the words know nothing but words, the engine knows words and itself,
-//! and neither touches the world (locks, threads, files, sockets, clocks, features).
+//! and neither touches the world (locks, threads, files, sockets, clocks, features). The store
+//! knows both, and no broker.
 
 use std::collections::HashMap;
 
@@ -40,6 +41,7 @@ const OUTSIDE_FOR_TESTS: [&str; 3] = ["env", "fs", "io"];
 enum Layer {
     Words,
     Engine,
+    Store,
 }
 
 impl Layer {
@@ -48,19 +50,26 @@ impl Layer {
         let module = module_of(path);
         match module.get(1)?.as_str() {
             "engine" => Some(Self::Engine),
+            "store" => Some(Self::Store),
             word if WORDS.contains(&word) => Some(Self::Words),
             _ => None,
         }
     }
 
     fn may_name(self, module: &str) -> bool {
-        WORDS.contains(&module) || self == Self::Engine && module == "engine"
+        let further: &[&str] = match self {
+            Self::Words => &[],
+            Self::Engine => &["engine"],
+            Self::Store => &["engine", "store", "clock", "sync"],
+        };
+        WORDS.contains(&module) || further.contains(&module)
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Words => "the words",
             Self::Engine => "the engine",
+            Self::Store => "the store",
         }
     }
 }
@@ -104,6 +113,11 @@ fn offence(
         }
         _ => false,
     };
+    if layer == Layer::Store {
+        // It has threads, locks and files of its own.
+        let is_above = refused && segments.first() == Some(&"crate");
+        return is_above.then(|| format!("{} may not name `{whole}`", layer.name()));
+    }
     let worldly = segments.iter().any(|segment| WORLDLY.contains(segment));
     (refused || worldly).then(|| format!("{} may not name `{whole}`", layer.name()))
 }
@@ -249,4 +263,12 @@ fn words_in_comments_and_strings_name_nothing() {
 fn inline_modules_are_counted() {
     assert!(lines("src/engine/mod.rs", "struct A;\nmod tests { use super::A; }").is_empty());
     assert_eq!(lines("src/engine/mod.rs", "mod tests { use super::super::clock::A; }"), [1]);
+}
+
+#[test]
+fn the_store_knows_no_broker_and_may_touch_the_world() {
+    let look = |text: &str| check(&[&Source::new("src/store/writer.rs", text)]).len();
+    assert_eq!(look("use crate::{engine::queue::Held, sync::Mutex, clock::HostDeadline};"), 0);
+    assert_eq!(look("use std::{fs::File, thread, sync::mpsc};"), 0);
+    assert_eq!(look("use crate::broker::Timers;"), 1);
 }

@@ -1,12 +1,15 @@
 //! What the command line says.
 
+use std::path::PathBuf;
+
 use crate::{concern, scale::Scale};
 
 pub(crate) const USAGE: &str = "\
-usage: bench_table [--quick] [--rows P1,P2,...]
+usage: bench_table [--quick] [--rows P1,P2,...] [--dir FOLDER]
 
   --quick     fewer and shorter rounds, through within a minute
   --rows ...  only these rows
+  --dir ...   where durable rows keep their data, on a disk; beside the program by default
   --help      print this";
 
 /// What to do.
@@ -16,16 +19,18 @@ pub(crate) enum Request {
     Measure {
         concern: usize,
         scale: Scale,
+        folder: Option<PathBuf>,
     },
     /// Measure the rows with these ids, or all if there are none.
     Table {
         ids: Vec<String>,
         scale: Scale,
+        folder: Option<PathBuf>,
     },
 }
 
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Request, String> {
-    let (mut scale, mut ids, mut measured) = (Scale::Full, Vec::new(), None);
+    let (mut scale, mut ids, mut measured, mut folder) = (Scale::Full, Vec::new(), None, None);
     while let Some(argument) = arguments.next() {
         let (option, value) = match argument.split_once('=') {
             Some((option, value)) => (option, Some(value.to_owned())),
@@ -38,6 +43,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
         match option {
             "--quick" => scale = Scale::Quick,
             "--rows" => ids.extend(known_ids(&value()?)?),
+            "--dir" => folder = Some(PathBuf::from(value()?)),
             "--measure" => {
                 let number = value()?.parse().map_err(|_| "--measure needs a number")?;
                 measured = Some(number);
@@ -47,9 +53,11 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
         }
     }
     Ok(match measured {
-        Some(concern) if concern < concern::all(scale).len() => Request::Measure { concern, scale },
+        Some(concern) if concern < concern::all(scale).len() => {
+            Request::Measure { concern, scale, folder }
+        }
         Some(concern) => return Err(format!("there is no concern {concern}")),
-        None => Request::Table { ids, scale },
+        None => Request::Table { ids, scale, folder },
     })
 }
 
@@ -57,6 +65,9 @@ fn known_ids(list: &str) -> Result<Vec<String>, String> {
     let known = concern::all(Scale::Full);
     let ids: Vec<String> = list.split(',').map(|id| id.trim().to_uppercase()).collect();
     match ids.iter().find(|id| known.iter().all(|concern| concern.id != *id)) {
+        Some(id) if concern::IDS_LEFT_OUT.contains(&id.as_str()) => {
+            Err(format!("row {id} needs a build with --features persist"))
+        }
         Some(id) => Err(format!("there is no row {id:?}")),
         None => Ok(ids),
     }

@@ -8,7 +8,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use crate::{concern::Concern, heap::Heap, rounds::Figures, scale::Scale};
+use crate::{concern::Concern, folder, heap::Heap, rounds::Figures, scale::Scale};
 
 /// Measures one of the concerns and prints the figures: the whole life of a child.
 pub(crate) fn measure(concerns: &[Concern], index: usize, scale: Scale) -> ExitCode {
@@ -27,6 +27,9 @@ pub(crate) fn spawn(index: usize, scale: Scale, heap: Heap) -> Option<Figures> {
     command.args(["--measure", &index.to_string()]);
     if scale == Scale::Quick {
         command.arg("--quick");
+    }
+    if let Some(folder) = folder::chosen() {
+        command.arg("--dir").arg(folder);
     }
     command.env(leveret_heap::VARIABLE, heap.choice()).stderr(Stdio::inherit());
     let output = match command.output() {

@@ -9,6 +9,9 @@ pub(crate) enum Unit {
     Bytes,
     Mebibytes,
     Micros,
+    /// Only durable rows take so long.
+    #[cfg_attr(not(feature = "persist"), expect(dead_code, reason = "there are none"))]
+    Millis,
     Nanos,
 }
 
@@ -18,6 +21,7 @@ impl Unit {
             Self::Bytes => format!("{figure:.0} B"),
             Self::Mebibytes => format!("{:.1} MiB", figure / f64::from(1 << 20)),
             Self::Micros => format!("{} µs", digits(figure / 1e3)),
+            Self::Millis => format!("{} ms", digits(figure / 1e6)),
             Self::Nanos => format!("{} ns", digits(figure)),
         }
     }

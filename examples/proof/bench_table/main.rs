@@ -1,11 +1,14 @@
 //! Measures what leveret costs beside its rivals, and says which targets that meets.
 //!
-//! `cargo run --release --example bench_table -- [--quick] [--rows P1,P2,...]`
+//! `cargo run --release --example bench_table -- [--quick] [--rows P1,P2,...] [--dir FOLDER]`
 //!
 //! Prints one Markdown table. Each concern runs in a process of its own, once with the system's
 //! allocator and once with mimalloc; within it leveret and its rivals take turns, round by round,
 //! and what is judged is the median of the ratios within a round. `concern/` says what each row
 //! means, `benches/load/` holds the workloads.
+//!
+//! The durable rows are there only with `--features persist`. Their data is beside the program, or
+//! where `--dir` says: on a disk, which is what they measure.
 //!
 //! The exit code is 0 whether targets are met or not, 1 if something could not be measured, and 2
 //! if the arguments are wrong.
@@ -14,6 +17,7 @@ mod arguments;
 mod child;
 mod concern;
 mod figure;
+mod folder;
 mod heap;
 mod machine;
 mod rounds;
@@ -40,10 +44,14 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             ExitCode::SUCCESS
         }
-        Ok(Request::Measure { concern, scale }) => {
+        Ok(Request::Measure { concern, scale, folder }) => {
+            folder::choose(folder);
             child::measure(&concern::all(scale), concern, scale)
         }
-        Ok(Request::Table { ids, scale }) => compare(&ids, scale),
+        Ok(Request::Table { ids, scale, folder }) => {
+            folder::choose(folder);
+            compare(&ids, scale)
+        }
         Err(problem) => {
             eprintln!("{problem}\n{USAGE}");
             ExitCode::from(2)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::{figure::Spread, load::stopwatch::percentile, scale::Scale};
 
-/// One line per round, one figure per side: nanoseconds or bytes.
+/// One line per round, the figures of all sides in a row: nanoseconds or bytes.
 pub(crate) type Figures = Vec<Vec<f64>>;
 
 /// In so many slices the sides take turns within a round, if they can. A slice is shorter than
@@ -20,7 +20,7 @@ const WARM_UP_SHARE: u64 = 4;
 pub(crate) struct Side {
     messages: u64,
     slices: u64,
-    run: Box<dyn FnMut(u64) -> f64>,
+    run: Box<dyn FnMut(u64) -> Vec<f64>>,
 }
 
 impl Side {
@@ -35,8 +35,8 @@ impl Side {
         messages: u64,
         mut run: impl FnMut(u64) -> Duration + 'static,
     ) -> Self {
-        let run = move |messages| nanos(run(messages)) / count(messages * pieces);
-        Self { messages, slices: SLICES, run: Box::new(run) }
+        let run = move |messages| vec![nanos(run(messages)) / count(messages * pieces)];
+        Self::several(messages, run)
     }
 
     /// Runs so many turns a round; its figure is the time that so many of a thousand of them do
@@ -46,8 +46,13 @@ impl Side {
         turns: u64,
         mut run: impl FnMut(u64) -> Vec<Duration> + 'static,
     ) -> Self {
-        let run = move |turns| nanos(percentile(run(turns), rank));
-        Self { messages: turns, slices: SLICES, run: Box::new(run) }
+        let run = move |turns| vec![nanos(percentile(run(turns), rank))];
+        Self::several(turns, run)
+    }
+
+    /// Runs so many messages a round, and reads several figures of them, each time as many.
+    pub(crate) fn several(messages: u64, run: impl FnMut(u64) -> Vec<f64> + 'static) -> Self {
+        Self { messages, slices: SLICES, run: Box::new(run) }
     }
 
     /// Runs a round in one go: for work that is not itself in small pieces.
@@ -86,11 +91,19 @@ fn one_round(round: usize, sides: &mut [Side]) -> Vec<f64> {
             }
         }
     }
-    let median = |slices| Spread::of(slices).expect("each side has a slice").median;
-    slices.into_iter().map(median).collect()
+    slices.iter().flat_map(|slices| medians(slices)).collect()
 }
 
-fn nanos(time: Duration) -> f64 {
+/// The median of each figure of a side.
+fn medians(slices: &[Vec<f64>]) -> impl Iterator<Item = f64> {
+    let figures = slices.first().expect("each side has a slice").len();
+    (0..figures).map(|index| {
+        let figures = slices.iter().map(|slice| slice[index]).collect();
+        Spread::of(figures).expect("each side has a slice").median
+    })
+}
+
+pub(crate) fn nanos(time: Duration) -> f64 {
     time.as_secs_f64() * 1e9
 }
 

@@ -1,7 +1,7 @@
 //! The table, in Markdown. It is printed as it grows, since a full run takes minutes.
 
 use crate::{
-    concern::Concern,
+    concern::{self, Concern},
     figure::Ratio,
     heap::Heap,
     machine,
@@ -25,6 +25,10 @@ impl Table {
             "## What leveret costs: {scale} run, at most {rounds} rounds, {}\n",
             machine::text()
         );
+        if !concern::IDS_LEFT_OUT.is_empty() {
+            let ids = concern::IDS_LEFT_OUT.join(", ");
+            println!("**Left out: the durable rows {ids}, which need `--features persist`.**\n");
+        }
         println!(
             "Median [min–max] of the rounds; ratios are medians of those within each round. Rows \
              of one thread count its time on a processor, rows of several the time that passes. \

@@ -100,6 +100,7 @@ impl Channel {
             let started = |id| {
                 is_noted = self.state.add_consumer(&tag, ChannelConsumer { cell: noted, id });
             };
+            cell.begin_use();
             let id = cell
                 .consume(terms, outlet, Succession::Beside, started)
                 .map_err(|refused| refusal::consume(refused, &cell, vhost))?;
@@ -159,8 +160,10 @@ impl Channel {
             self.vhost().check_open()?;
             let cell = self.queue(of.queue)?;
             check_gettable(&cell, &self.vhost().name)?;
+            cell.begin_use();
             let Some((message, key, ready)) = cell.get(ack_mode(of.auto_ack), Custody::Queue)
             else {
+                cell.check_readable()?;
                 return Ok(None);
             };
             let outstanding = key.map(|key| (Arc::clone(&cell), key));

@@ -147,7 +147,9 @@ impl Channel {
     }
 
     fn fail(&self, error: &Error) {
-        if error.is_full() || error.is_closed() {
+        // What is in memory can be consumed also after the store has failed.
+        let is_of_store = matches!(error.kind(), ErrorKind::StoreFailed { .. });
+        if error.is_full() || error.is_closed() || is_of_store {
             return;
         }
         match error.scope() {

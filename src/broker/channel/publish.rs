@@ -9,6 +9,7 @@ use crate::{
         connection_state, dead_letters,
         event::DeliveryTag,
         intake::Intake,
+        journal::Position,
         method::Publish,
         publish::{self, Found, Source},
         publish_error::{PublishError, PublishReason},
@@ -78,14 +79,15 @@ impl Channel {
                 .into_iter()
                 .partition(|of| of.settlement == Settlement::Accept);
             let mut is_whole = true;
-            dead_letters::after(|| {
+            let apply = || {
                 self.settle_all(acks);
                 publish::with_found(|found| {
                     for publish in buffer.publishes.drain(..) {
                         let TxPublish { source, held, queues, mandatory, room } = publish;
                         let cells = queues.iter().filter_map(|queue| vhost.routed_queue(queue));
                         cells.for_each(|cell| found.add(cell));
-                        let intake = self.enqueue(&source, &held, mandatory, found);
+                        let intake = found.enqueue_within(held.clone());
+                        self.count(&source, &held, mandatory, &intake);
                         is_whole &= !intake.fails_commit();
                         found.clear();
                         drop(room);
@@ -93,7 +95,15 @@ impl Channel {
                 });
                 drop(places);
                 self.settle_all(others);
+            };
+            let position = dead_letters::after(|| match &vhost.context.journal {
+                None => {
+                    apply();
+                    Position::NONE
+                }
+                Some(journal) => journal.step(apply).1,
             });
+            vhost.context.await_durable_or_full(position)?;
             if is_whole { Ok(()) } else { Err(Error::plain(ErrorKind::PartialCommit)) }
         })
     }
@@ -157,11 +167,9 @@ impl Channel {
         let mandatory = if of.mandatory { Mandatory::Yes } else { Mandatory::No };
         match self.state.begin_publish(mandatory) {
             Some(Begun::Tx) => self.buffer(source, message, mandatory, found),
-            Some(Begun::Now { is_confirmed, room }) => {
-                let how = (&source, mandatory, is_confirmed);
-                let published = self.publish_now(message, how, found);
-                drop(room);
-                published
+            Some(Begun::Now { is_confirmed, mut room }) => {
+                let room = if is_confirmed { room.as_mut() } else { None };
+                self.publish_now(message, (&source, mandatory), room, found)
             }
             None => Err((full("events"), message)),
         }
@@ -195,27 +203,34 @@ impl Channel {
     fn publish_now(
         &self,
         message: Message,
-        (source, mandatory, is_confirmed): (&Source, Mandatory, bool),
+        (source, mandatory): (&Source, Mandatory),
+        confirm: Option<&mut EventRoom>,
         found: &mut Found,
     ) -> Result<Option<DeliveryTag>, (Error, Message)> {
-        let bytes = message.bytes();
-        if let Err(reason) = self.vhost().check_room(bytes, found) {
-            if is_confirmed && let Some(number) = self.state.refuse() {
+        let (bytes, is_persistent) = (message.bytes(), message.is_persistent());
+        let check = |found: &mut Found| {
+            self.vhost().check_room(bytes, is_persistent, found)?;
+            self.vhost().check_store(&message, found)
+        };
+        if let Err(reason) = check(found) {
+            if let Some(room) = confirm
+                && let Some(number) = self.state.refuse(room)
+            {
                 return Ok(Some(number));
             }
-            let is_there_again = || self.vhost().check_room(bytes, found).is_ok();
-            return Err((self.no_room(reason, is_there_again), message));
+            let error = self.no_room(reason, || check(found).is_ok());
+            return Err((error, message));
         }
         let held = publish::held(message);
         // A channel of `RabbitMQ` takes its replies in when it has done what it is at: if it
         // replies to itself, it returns and confirms first what goes to no queue.
         let late = if found.queue_count() == 0 { found.take_replies() } else { Replies::default() };
-        let is_refused = self.enqueue(source, &held, mandatory, found).refused() > 0;
-        let number = match (is_confirmed, is_refused) {
-            (false, _) => None,
-            (true, false) => self.state.confirm(),
-            (true, true) => self.state.refuse(),
-        };
+        let intake = found.enqueue(held.clone());
+        self.count(source, &held, mandatory, &intake);
+        let number = confirm.and_then(|room| match intake.refused() {
+            0 => self.state.confirm(intake.position, room),
+            _ => self.state.refuse(room),
+        });
         late.deliver(&held);
         Ok(number)
     }
@@ -301,21 +316,12 @@ impl Channel {
         returns.ok_or_else(|| full("events"))
     }
 
-    /// Puts a message into its queues. If there are none and it is mandatory, it comes back.
-    /// A queue that refuses it makes its confirm a nack, whoever else has it.
-    fn enqueue(
-        &self,
-        source: &Source,
-        held: &Held,
-        mandatory: Mandatory,
-        found: &mut Found,
-    ) -> Intake {
-        let intake = found.enqueue(held.clone());
-        self.vhost().tally(source).count(&intake);
+    /// Counts what was put into queues. If there are none and it is mandatory, it comes back.
+    fn count(&self, source: &Source, held: &Held, mandatory: Mandatory, intake: &Intake) {
+        self.vhost().tally(source).count(intake);
         if !intake.has_reached() && mandatory == Mandatory::Yes {
             self.state.send_back(held);
         }
-        intake
     }
 }
 

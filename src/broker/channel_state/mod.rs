@@ -12,7 +12,7 @@ mod publishing;
 mod settling;
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
     sync::{Arc, Weak},
     task::{Context as TaskContext, Poll},
 };
@@ -37,12 +37,13 @@ use crate::{
 };
 
 pub(crate) use self::publishing::Begun;
+use self::publishing::Unconfirmed;
 
 /// One channel, as its queues see it.
 #[derive(Debug)]
 pub(crate) struct ChannelState {
     pub(crate) id: ChannelId,
-    context: Arc<Context>,
+    pub(crate) context: Arc<Context>,
     /// Wakes who waits for events of the connection as a whole, and numbers them.
     signal: Arc<Signal>,
     /// Whether the client wants to know of consumers that end.
@@ -127,6 +128,9 @@ struct State {
     consumers: BTreeMap<Name, ChannelConsumer>,
     reply: Option<ReplyConsumer>,
     mode: Mode,
+    /// Publishes that are numbered and not confirmed, in order. For each a place among the events
+    /// is kept.
+    unconfirmed: VecDeque<Unconfirmed>,
     waiting: Waiting,
     /// Whether the client is to be told when there is room again.
     waits_for_room: bool,
@@ -161,6 +165,7 @@ impl ChannelState {
             consumers: BTreeMap::new(),
             reply: None,
             mode: Mode::Plain,
+            unconfirmed: VecDeque::new(),
             waiting: Waiting::default(),
             waits_for_room: false,
             life: Life::Open,
@@ -261,6 +266,7 @@ impl ChannelState {
     /// Closes it; `None` if it was closed before. What was delivered and not taken is forgotten,
     /// since it goes back to its queue.
     pub(crate) fn close(&self, error: Option<Error>) -> Option<Remains> {
+        self.tell_decided();
         let remains = {
             let mut state = self.state.lock();
             if !state.life.is_open() {
@@ -277,6 +283,7 @@ impl ChannelState {
                 Mode::Tx(buffer) => buffer.take(),
                 mode @ (Mode::Plain | Mode::Confirm(_)) => {
                     *mode = Mode::Plain;
+                    state.unconfirmed.clear();
                     TxBuffer::default()
                 }
             };

@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
-use super::{ChannelState, Mode, Resumed};
+use super::{super::context::Context, ChannelState, Mode, Resumed};
 use crate::{
     Name, ReplyCode,
     broker::{
+        confirming,
         event::{DeliveryTag, Event, Returned},
+        journal::Position,
+        outbox::Outbox,
         room::EventRoom,
         tx::Mandatory,
     },
@@ -21,6 +24,20 @@ pub(crate) enum Begun {
     Now { is_confirmed: bool, room: Option<EventRoom> },
     /// At the commit.
     Tx,
+}
+
+/// What a publish is to be told, when those before it have been.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unconfirmed {
+    number: u64,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Verdict {
+    /// An ack, once this is durable.
+    Taken(Position),
+    Refused,
 }
 
 impl ChannelState {
@@ -70,33 +87,68 @@ impl ChannelState {
         self.free(|outbox| outbox.give_back(events)).1
     }
 
-    /// Confirms a publish, in confirm mode, and says its number. A confirm that follows another
-    /// one joins it, so that confirms nobody takes do not pile up.
-    pub(crate) fn confirm(&self) -> Option<DeliveryTag> {
-        let number = {
+    /// Confirms a publish, in confirm mode, once it is durable, and says its number.
+    pub(crate) fn confirm(
+        self: &Arc<Self>,
+        position: Position,
+        room: &mut EventRoom,
+    ) -> Option<DeliveryTag> {
+        self.decide(Verdict::Taken(position), room)
+    }
+
+    /// Refuses a publish for want of room, in confirm mode, and says its number.
+    pub(crate) fn refuse(self: &Arc<Self>, room: &mut EventRoom) -> Option<DeliveryTag> {
+        self.decide(Verdict::Refused, room)
+    }
+
+    /// Numbers a publish and tells what has become of it, if that is known and all before it have
+    /// been told; later otherwise.
+    fn decide(self: &Arc<Self>, verdict: Verdict, room: &mut EventRoom) -> Option<DeliveryTag> {
+        let (number, is_first_open) = {
             let mut state = self.state.lock();
             let Mode::Confirm(next) = &mut state.mode else { return None };
             let number = *next;
             *next += 1;
-            state.outbox.confirm(DeliveryTag(number));
-            DeliveryTag(number)
+            let is_first = state.unconfirmed.is_empty();
+            let told = if is_first { verdict.told(&self.context) } else { None };
+            if let Some(told) = told {
+                told.put(number, &mut state.outbox);
+            } else {
+                room.leave_one();
+                state.unconfirmed.push_back(Unconfirmed { number, verdict });
+            }
+            (number, is_first && told.is_none())
         };
-        self.wake();
-        Some(number)
+        if is_first_open {
+            confirming::tell_when_durable(&self.context, self);
+        } else {
+            self.wake();
+        }
+        Some(DeliveryTag(number))
     }
 
-    /// Refuses a publish for want of room, in confirm mode, and says its number.
-    pub(crate) fn refuse(&self) -> Option<DeliveryTag> {
-        let number = {
+    /// Tells what has been decided meanwhile. Says whether something is still open.
+    pub(crate) fn tell_decided(&self) -> bool {
+        let (is_open, resumed) = {
             let mut state = self.state.lock();
-            let Mode::Confirm(next) = &mut state.mode else { return None };
-            let delivery_tag = DeliveryTag(*next);
-            *next += 1;
-            state.outbox.push(Event::Nack { delivery_tag, multiple: false });
-            delivery_tag
+            let mut decided = Vec::new();
+            while let Some(Unconfirmed { number, verdict }) = state.unconfirmed.front()
+                && let Some(told) = verdict.told(&self.context)
+            {
+                decided.push((*number, told));
+                state.unconfirmed.pop_front();
+            }
+            let ((), resumed) = self.free_in(&mut state, |outbox| {
+                outbox.give_back(decided.len());
+                for (number, told) in decided {
+                    told.put(number, outbox);
+                }
+            });
+            (!state.unconfirmed.is_empty(), resumed)
         };
         self.wake();
-        Some(number)
+        super::resume(resumed);
+        is_open
     }
 
     /// Returns a mandatory message that reached no queue.
@@ -131,5 +183,35 @@ impl ChannelState {
             }
         }
         self.wake();
+    }
+}
+
+/// What a publish is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Ack,
+    Nack,
+}
+
+impl Verdict {
+    /// What is to be told, if that is known.
+    fn told(self, context: &Context) -> Option<Told> {
+        match self {
+            Self::Refused => Some(Told::Nack),
+            Self::Taken(position) => match context.poll_durable(position)? {
+                Ok(()) => Some(Told::Ack),
+                Err(_) => Some(Told::Nack),
+            },
+        }
+    }
+}
+
+impl Told {
+    fn put(self, number: u64, outbox: &mut Outbox) {
+        let delivery_tag = DeliveryTag(number);
+        match self {
+            Self::Ack => outbox.confirm(delivery_tag),
+            Self::Nack => outbox.push(Event::Nack { delivery_tag, multiple: false }),
+        }
     }
 }

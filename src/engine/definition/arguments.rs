@@ -49,6 +49,17 @@ pub(crate) struct QueueArguments {
     pub(crate) retry: Option<RetryPolicy>,
     /// Whether the queue measures how long messages are in it.
     pub(crate) measures_latency: bool,
+    pub(crate) mode: QueueMode,
+}
+
+/// Where bodies stay that are on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum QueueMode {
+    /// In memory as well, as long as there is room.
+    #[default]
+    Default,
+    /// On disk only, until they are about to be handed out.
+    Lazy,
 }
 
 /// What becomes of a message for which a queue has no room.
@@ -98,7 +109,7 @@ impl QueueArguments {
         reader.read("x-max-in-memory-bytes", non_negative)?;
         let priority_max = reader.read("x-max-priority", priority)?;
         let overflow = reader.read("x-overflow", overflow)?;
-        reader.read("x-queue-mode", check_queue_mode)?;
+        let mode = reader.read("x-queue-mode", queue_mode)?;
         reader.read("x-queue-version", check_queue_version)?;
         let single_active_consumer = reader.read("x-single-active-consumer", boolean)?;
         reader.read("x-quorum-initial-group-size", positive)?;
@@ -126,6 +137,7 @@ impl QueueArguments {
             consumer_timeout_ms,
             retry,
             measures_latency: measures_latency.unwrap_or_default(),
+            mode: mode.unwrap_or_default(),
         })
     }
 }
@@ -170,9 +182,10 @@ fn check_leader_locator(value: &Value) -> Result<(), ArgumentFault> {
     }
 }
 
-fn check_queue_mode(value: &Value) -> Result<(), ArgumentFault> {
+fn queue_mode(value: &Value) -> Result<QueueMode, ArgumentFault> {
     match string(value)? {
-        b"default" | b"lazy" => Ok(()),
+        b"default" => Ok(QueueMode::Default),
+        b"lazy" => Ok(QueueMode::Lazy),
         _ => Err(ArgumentFault::UnsupportedQueueMode),
     }
 }
@@ -245,6 +258,7 @@ mod tests {
             priority_max: Some(255),
             overflow: Overflow::RejectPublishDlx,
             single_active_consumer: true,
+            mode: QueueMode::Lazy,
             ..QueueArguments::default()
         };
         assert_eq!(parsed, expected);

@@ -14,7 +14,7 @@ mod queue_type;
 mod reader;
 mod retry;
 
-pub(crate) use arguments::{DeadLetterStrategy, Overflow, QueueArguments};
+pub(crate) use arguments::{DeadLetterStrategy, Overflow, QueueArguments, QueueMode};
 pub(crate) use consumer::ConsumerArguments;
 pub(crate) use exchange::{ExchangeDeclaration, ExchangeDefinition};
 pub(crate) use fault::InvalidArgument;

@@ -13,7 +13,14 @@ use std::{collections::VecDeque, num::NonZeroU64, time::Duration};
 
 use slab::Slab;
 
-use super::{Flow, recipient::Recipient, unacked::Newest};
+use super::{recipient::Recipient, unacked::Newest};
+
+/// Whether a queue hands anything out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Paused,
+    Running,
+}
 
 /// Whether what is delivered stays unacked until it is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -445,7 +452,6 @@ impl<C: Recipient> Consumers<C> {
     }
 
     /// Whether the round is empty, so that nothing can be delivered before something changes.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn all_parked(&self) -> bool {
         self.round.iter().all(|level| level.turns.is_empty())
     }

@@ -1,6 +1,7 @@
 //! How messages die, and what is left of them.
 
 use super::entry::{Held, Stamp};
+use crate::engine::ids::Seq;
 
 /// Why a message dies. One that has a place to go after its death is a *dead letter*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,13 @@ pub(crate) struct Dead {
     pub(crate) cause: Option<Box<str>>,
     /// As what its queue counts it until it has arrived; `None` if it was never in the queue.
     pub(super) stamp: Option<Stamp>,
+}
+
+impl Dead {
+    /// Its number in the queue, if it was in there.
+    pub(crate) fn seq(&self) -> Option<Seq> {
+        self.stamp.map(|stamp| stamp.seq)
+    }
 }
 
 /// A dead letter has left its queue: what has become of it.

@@ -40,7 +40,6 @@ impl Delayed {
         self.by_moment.into_values().map(|entry| entry.held)
     }
 
-    #[cfg(any(test, fuzzing))]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.by_moment.values()
     }

@@ -2,7 +2,23 @@
 
 #[cfg(any(test, fuzzing))]
 use super::Flow;
-use super::{Peeked, QueueCore, Recipient, entry::Entry};
+use super::{Held, Past, QueueCore, Recipient, entry::Entry};
+use crate::engine::ids::Seq;
+
+/// What one sees of a message without taking it.
+#[derive(Clone, Debug)]
+pub(crate) struct Peeked {
+    pub(crate) seq: Seq,
+    pub(crate) held: Held,
+    pub(crate) past: Past,
+}
+
+impl Peeked {
+    fn of(entry: &Entry) -> Self {
+        let Entry { stamp, held } = entry;
+        Self { seq: stamp.seq, held: held.clone(), past: stamp.past }
+    }
+}
 
 impl<C: Recipient> QueueCore<C> {
     /// What would be handed out next, so much at most. Takes nothing.
@@ -11,7 +27,7 @@ impl<C: Recipient> QueueCore<C> {
             self.options.as_ref().is_some_and(|options| self.is_over(&entry.stamp, options.now))
         };
         let seen = self.ready.iter().filter(|entry| !is_over(entry)).take(most);
-        seen.map(|Entry { stamp, held }| Peeked { held: held.clone(), past: stamp.past }).collect()
+        seen.map(Peeked::of).collect()
     }
 
     /// Checks every invariant of this layer. Takes time in proportion to the messages held.
@@ -37,7 +53,11 @@ impl<C: Recipient> QueueCore<C> {
         let delayed = delayed.map(|entry| entry.stamp.bytes());
         let bytes = ready.chain(unacked).chain(delayed).sum::<u64>() + self.moving.bytes;
         assert_eq!(self.bytes, bytes, "bytes held");
-        if !self.ready.is_empty() && self.flow() == Flow::Running && !self.is_behind() {
+        if !self.ready.is_empty()
+            && self.flow() == Flow::Running
+            && !self.is_behind()
+            && !self.is_on_disk()
+        {
             assert!(self.consumers.all_parked(), "nobody with credit is kept waiting");
         }
         if let Some(options) = &self.options {

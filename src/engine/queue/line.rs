@@ -61,6 +61,14 @@ impl Line {
         self.returned.remove(&seq)
     }
 
+    /// The message of this number.
+    pub(super) fn get_mut(&mut self, seq: Seq) -> Option<&mut Entry> {
+        match self.returned.get_mut(&seq) {
+            Some(entry) => Some(entry),
+            None => self.fresh.find_mut(|entry| entry.stamp.seq.cmp(&seq)),
+        }
+    }
+
     /// Every entry, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         let mut returned = self.returned.values().peekable();

@@ -25,8 +25,11 @@ pub(crate) mod model;
 mod notes;
 mod options;
 mod overflow;
+mod paging;
 mod ready;
 mod recipient;
+mod resting;
+mod restoring;
 mod ring;
 mod settling;
 #[cfg(test)]
@@ -36,13 +39,15 @@ mod unacked;
 use std::time::Duration;
 
 pub(crate) use consumers::{
-    AckMode, ConsumerCounts, ConsumerId, ConsumerTerms, Custody, InExclusiveUse, Sharing,
+    AckMode, ConsumerCounts, ConsumerId, ConsumerTerms, Custody, Flow, InExclusiveUse, Sharing,
 };
 pub(crate) use counts::Counts;
 pub(crate) use death::{Burial, Dead, Reason};
-pub(crate) use effect::{Effects, Outward, Staging};
+pub(crate) use effect::{Bodies, Effects, Kept, Outward, Staged, Staging};
 pub(crate) use entry::{Held, Past};
+pub(crate) use inspection::Peeked;
 pub use latency::Latency;
+pub(crate) use paging::More;
 pub(crate) use recipient::{Attention, HandOver, Handed, Received, Recipient};
 pub(crate) use unacked::UnackedKey;
 
@@ -50,7 +55,6 @@ use self::{
     consumers::{Consumers, Turn},
     death::Moving,
     delayed::Delayed,
-    effect::Staged,
     entry::{Entry, Stamp},
     options::Options,
     ready::Ready,
@@ -146,20 +150,6 @@ pub(crate) enum Fate {
     DeadLettered,
 }
 
-/// What one sees of a message without taking it.
-#[derive(Clone, Debug)]
-pub(crate) struct Peeked {
-    pub(crate) held: Held,
-    pub(crate) past: Past,
-}
-
-/// Whether a queue hands anything out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
-    Paused,
-    Running,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Alive,
@@ -209,7 +199,8 @@ impl<C: Recipient> QueueCore<C> {
     }
 
     /// Adds a message at the end, and hands it out if anyone has credit.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the path of every publish, with few callers")]
+    #[inline(always)]
     pub(crate) fn enqueue(&mut self, held: Held, effects: &mut Effects) -> Result<(), Refused> {
         if self.life == Life::Deleted {
             return Err(Refused::Deleted(held));
@@ -217,7 +208,7 @@ impl<C: Recipient> QueueCore<C> {
         if self.options.is_some() {
             return self.enqueue_with_options(held, effects);
         }
-        let stamp = self.accept(&held, effects);
+        let stamp = self.accept(&held);
         let is_set_going = self.consumers.set_going();
         // The entry is made where it goes: one that is made first and copied then makes the
         // processor wait for its own writes.
@@ -267,6 +258,7 @@ impl<C: Recipient> QueueCore<C> {
             return None;
         }
         let entry = self.pop_ready()?;
+        debug_assert!(!entry.is_on_disk(), "it was read before");
         let timeout = self.timeout_of(None);
         let custody = self.custody(custody, timeout);
         if let Some(options) = &mut self.options {
@@ -460,12 +452,11 @@ impl<C: Recipient> QueueCore<C> {
 
     /// Counts a message in, and says what the queue knows of it.
     #[inline]
-    fn accept(&mut self, held: &Held, effects: &mut Effects) -> Stamp {
+    fn accept(&mut self, held: &Held) -> Stamp {
         let stamp = Stamp::fresh(Seq(self.next_seq), held);
+        self.bytes += stamp.bytes_in_hand();
         self.next_seq += 1;
-        self.bytes += stamp.bytes();
         self.counts.enqueued += 1;
-        effects.stage(Staged::Enqueued(stamp.seq));
         stamp
     }
 
@@ -478,10 +469,17 @@ impl<C: Recipient> QueueCore<C> {
     }
 
     fn take_in(&mut self, held: Held, effects: &mut Effects) {
-        let stamp = self.accept(&held, effects);
-        let entry = Entry { stamp, held };
+        let mut stamp = self.accept(&held);
+        if effects.keeps(&held) {
+            stamp.past = stamp.past.stored();
+        }
+        let mut entry = Entry { stamp, held };
         if let Some(options) = &mut self.options {
-            options.note_arrival(entry.stamp.seq, &entry.held);
+            let ends = options.note_arrival(entry.stamp.seq, &entry.held);
+            if entry.stamp.past.is_stored() {
+                let kept = Kept::new(entry.stamp, ends, None);
+                effects.staged.push(Staged::Added(kept, entry.held.clone()));
+            }
         }
         let is_set_going = self.consumers.set_going();
         if self.ready.is_empty()
@@ -489,6 +487,7 @@ impl<C: Recipient> QueueCore<C> {
         {
             self.hand_over(entry, turn, effects);
         } else {
+            self.page_out(&mut entry, effects);
             self.line_up(entry);
             self.make_way(effects);
             self.expire(usize::MAX, effects);
@@ -536,6 +535,9 @@ impl<C: Recipient> QueueCore<C> {
 
     fn serve_ready(&mut self, effects: &mut Effects) {
         while !self.ready.is_empty() {
+            if self.options.is_some() && self.waits_for_body(effects) {
+                break;
+            }
             let Some(turn) = self.consumers.next() else { break };
             let entry = self.pop_ready().expect("it is not empty");
             self.hand_over(entry, turn, effects);

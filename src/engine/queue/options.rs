@@ -12,6 +12,7 @@ use super::{
     notes::{Note, Notes},
 };
 use crate::{
+    Message,
     engine::{
         definition::{QueueDefaults, QueueDefinition, QueueType, Retried, RetryPolicy},
         ids::Seq,
@@ -47,6 +48,10 @@ pub(super) struct Options {
     pub(super) is_quorum: bool,
     /// How many messages have returned to the front.
     returned: u64,
+    /// Whether somebody was asked to read what is first in line.
+    pub(super) is_reading: bool,
+    /// What stayed of the message that went to disk last.
+    pub(super) outline: Option<Message>,
 }
 
 /// Where a message returns to.
@@ -109,6 +114,8 @@ impl Options {
             latency: None,
             is_quorum: false,
             returned: 0,
+            is_reading: false,
+            outline: None,
         }
     }
 
@@ -122,22 +129,36 @@ impl Options {
             || self.notes.is_exact()
     }
 
-    /// What is to be remembered of a message that comes now.
-    pub(super) fn note_arrival(&mut self, seq: Seq, held: &Held) {
+    /// Notes what is to be remembered of a message that comes now. Says when it ends, if it does.
+    pub(super) fn note_arrival(&mut self, seq: Seq, held: &Held) -> Option<Moment> {
         let ttl = match (self.ttl, held.expiration()) {
             (Some(of_queue), Some(own)) => Some(of_queue.min(own)),
             (of_queue, own) => of_queue.or(own),
         };
-        if ttl.is_some() || self.latency.is_some() {
-            let ends = ttl.map(|ttl| self.now.after(ttl));
+        let ends = ttl.map(|ttl| self.now.after(ttl));
+        if ends.is_some() || self.latency.is_some() {
             self.notes.add(seq, Note { ends, came: self.now });
+        }
+        ends
+    }
+
+    #[allow(dead_code, reason = "only a broker with a store does that")]
+    /// Notes what is to be remembered of a message that was there when the broker closed.
+    pub(super) fn note_restored(&mut self, seq: Seq, ends: Option<Moment>, next_seq: &mut u64) {
+        if ends.is_some() || self.latency.is_some() {
+            self.notes.add(seq, Note { ends, came: self.now });
+        }
+        if seq.0 < self.first_seq() {
+            self.returned = self.returned.max(seq.0 + 1);
+        } else {
+            *next_seq = (*next_seq).max(seq.0 + 1);
         }
     }
 
     /// A message has become ready.
     pub(super) fn entered(&mut self, entry: &Entry, level: u8) {
         if let Some(limit) = &mut self.limit {
-            limit.add(entry.held.body_bytes());
+            limit.add(entry.body_bytes());
         }
         self.notes.enter(entry.stamp.seq, level);
     }
@@ -145,7 +166,7 @@ impl Options {
     /// A message is ready no more.
     pub(super) fn left(&mut self, entry: &Entry) {
         if let Some(limit) = &mut self.limit {
-            limit.remove(entry.held.body_bytes());
+            limit.remove(entry.body_bytes());
         }
         self.notes.leave(entry.stamp.seq);
     }
@@ -238,7 +259,7 @@ impl Options {
     #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self, ready: &Ready, unacked: &Unacked, held: u64) {
         if let Some(limit) = &self.limit {
-            limit.check_invariants(ready.iter().map(|entry| entry.held.body_bytes()).sum());
+            limit.check_invariants(ready.iter().map(Entry::body_bytes).sum());
         }
         let levels: Vec<_> =
             ready.iter().map(|entry| (entry.stamp.seq, ready.level_of(&entry.held))).collect();

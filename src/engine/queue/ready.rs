@@ -84,6 +84,14 @@ impl Ready {
         }
     }
 
+    /// The message of this number, which waits on this level.
+    pub(super) fn get_mut(&mut self, level: u8, seq: Seq) -> Option<&mut Entry> {
+        match &mut self.levels {
+            Some(levels) if level > 0 => levels.above.get_mut(&level)?.get_mut(seq),
+            Some(_) | None => self.lowest.get_mut(seq),
+        }
+    }
+
     /// The oldest message of each level that has any, highest first.
     pub(crate) fn heads(&self) -> impl Iterator<Item = &Entry> {
         self.lines().filter_map(Line::front)

@@ -6,7 +6,7 @@
 //!
 //! Invariant: no piece but the spare one is empty, and all but the last are full or were.
 
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque};
 
 /// How many items a piece holds.
 const PIECE: usize = 512;
@@ -66,6 +66,17 @@ impl<T> Ring<T> {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// The item that compares as equal, of items that ascend.
+    pub(super) fn find_mut(&mut self, compare: impl Fn(&T) -> Ordering) -> Option<&mut T> {
+        // The first piece that ends no earlier than the item is the one that has it.
+        let is_before =
+            |piece: &VecDeque<T>| piece.back().is_some_and(|last| compare(last).is_lt());
+        let index = self.pieces.partition_point(is_before);
+        let piece = self.pieces.get_mut(index)?;
+        let found = piece.binary_search_by(compare).ok()?;
+        piece.get_mut(found)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {

@@ -3,9 +3,8 @@
 use std::cmp::Reverse;
 
 use super::{
-    Burial, Dead, Effects, Held, QueueCore, Reason, Recipient, Settlement, UnackedKey,
+    Burial, Dead, Effects, Held, QueueCore, Reason, Recipient, Settlement, Staged, UnackedKey,
     consumers::Ending,
-    effect::Staged,
     entry::{Entry, Stamp},
     options::Place,
     unacked::HandOut,
@@ -79,10 +78,10 @@ impl<C: Recipient> QueueCore<C> {
             |serial, HandOut { stamp, held, consumer, .. }| {
                 accepted += 1;
                 whose = consumer;
-                *bytes -= stamp.bytes();
-                effects.stage(Staged::Settled(stamp.seq));
+                *bytes -= stamp.bytes_in_hand();
                 effects.freed.extend(held);
                 if let Some(options) = options {
+                    effects.stage_end(stamp);
                     options.leases.end(serial);
                     options.notes.forget(stamp.seq);
                 }
@@ -172,8 +171,7 @@ impl<C: Recipient> QueueCore<C> {
         };
         let HandOut { stamp, held, consumer, .. } = handed;
         self.counts.acked += 1;
-        self.bytes -= stamp.bytes();
-        effects.stage(Staged::Settled(stamp.seq));
+        self.bytes -= stamp.bytes_in_hand();
         effects.freed.extend(held);
         if let Some(consumer) = consumer {
             self.consumers.settled(consumer, 1, Ending::Accepted);
@@ -266,7 +264,7 @@ impl<C: Recipient> QueueCore<C> {
     #[inline]
     fn take_back(&mut self, entry: Entry, settlement: Settlement, effects: &mut Effects) {
         match &mut self.options {
-            None => self.ready.put_back(entry),
+            None => self.return_to_line(entry, Place::Own, effects),
             Some(options) => {
                 let is_seen = settlement != Settlement::ReturnUnseen;
                 if is_seen && options.is_exhausted(entry.stamp.past.returns()) {
@@ -280,7 +278,9 @@ impl<C: Recipient> QueueCore<C> {
                     Some(until) => {
                         // One that ends before then will end there.
                         let end = options.notes.end_of(entry.stamp.seq);
-                        options.delayed.add(end.map_or(until, |end| end.min(until)), entry);
+                        let until = end.map_or(until, |end| end.min(until));
+                        effects.stage_return(entry.stamp, end, Some(until));
+                        options.delayed.add(until, entry);
                     }
                 }
             }
@@ -303,9 +303,13 @@ impl<C: Recipient> QueueCore<C> {
             if let Some(note) = options.notes.forget(former) {
                 options.notes.add(seq, note);
             }
-            effects.stage(Staged::Renumbered(former, seq));
+            if entry.stamp.past.is_stored() {
+                effects.staged.push(Staged::Renumbered(former, seq));
+            }
         }
+        effects.stage_return(entry.stamp, options.notes.end_of(seq), None);
         options.entered(&entry, self.ready.level_of(&entry.held));
+        self.page_out(&mut entry, effects);
         self.ready.put_back(entry);
     }
 
@@ -318,6 +322,7 @@ impl<C: Recipient> QueueCore<C> {
             options.notes.forget(stamp.seq);
             self.moving.messages += 1;
             self.moving.bytes += stamp.bytes();
+            effects.stage_death(stamp, reason);
             effects.dead.push(Dead { held, reason, cause: None, stamp: Some(stamp) });
         } else {
             *self.counts.without_burial(reason) += 1;
@@ -330,7 +335,8 @@ impl<C: Recipient> QueueCore<C> {
     #[inline]
     pub(super) fn leave(&mut self, stamp: Stamp, effects: &mut Effects) {
         self.bytes -= stamp.bytes();
-        effects.stage(Staged::Settled(stamp.seq));
+        // Also of a queue that has been deleted, whose options have gone: a letter has left it.
+        effects.stage_end(stamp);
         if let Some(options) = &mut self.options {
             options.notes.forget(stamp.seq);
         }

@@ -187,7 +187,6 @@ impl Unacked {
     }
 
     /// Every hand-out, in no particular order.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &HandOut> {
         self.slots.iter().map(|(_, handed)| handed)
     }

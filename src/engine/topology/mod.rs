@@ -161,6 +161,20 @@ impl Topology {
         Ok(Declared::Created)
     }
 
+    #[allow(dead_code, reason = "only a broker with a store does that")]
+    /// Makes a queue that a store remembers, whoever chose its name.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidQueue`.
+    pub(crate) fn restore_queue(
+        &mut self,
+        name: &Name,
+        declaration: QueueDeclaration,
+    ) -> Result<(), TopologyError> {
+        self.create_queue(name, declaration)
+    }
+
     /// Makes a binding unless it is there.
     ///
     /// # Errors

@@ -1,11 +1,15 @@
 //! A channel of a scenario, with what the broker pushed to it and no step has taken yet.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use leveret::{Channel, Delivered, Event, Returned};
 
 use super::json::{Json, Object};
 use super::message;
+
+/// How long a confirm may take that a disk has a say in.
+const CONFIRMS_MAX: Duration = Duration::from_secs(10);
 
 /// A named channel and its list of pushed things.
 #[derive(Debug)]
@@ -51,22 +55,36 @@ impl Lane {
     /// Moves what the broker has pushed so far into the list.
     pub(crate) fn collect(&mut self) {
         while let Some(event) = self.channel.try_event() {
-            match event {
-                Event::Ack { delivery_tag, multiple } => {
-                    self.confirm(delivery_tag.0, multiple, Pushed::Ack);
-                }
-                Event::Nack { delivery_tag, multiple } => {
-                    self.confirm(delivery_tag.0, multiple, Pushed::Nack);
-                }
-                Event::Cancel { consumer_tag } => {
-                    self.pending.push(Pushed::Cancel(consumer_tag.to_string()));
-                }
-                Event::Deliver(delivered) => self.pending.push(Pushed::Deliver(delivered)),
-                Event::Return(returned) => self.pending.push(Pushed::Return(returned)),
-                // Steps learn of the closing through the error itself, and never wait for room.
-                Event::Closed(_) => {}
-                other => self.pending.push(Pushed::Unknown(format!("{other:?}"))),
+            self.sort(event);
+        }
+    }
+
+    fn sort(&mut self, event: Event) {
+        match event {
+            Event::Ack { delivery_tag, multiple } => {
+                self.confirm(delivery_tag.0, multiple, Pushed::Ack);
             }
+            Event::Nack { delivery_tag, multiple } => {
+                self.confirm(delivery_tag.0, multiple, Pushed::Nack);
+            }
+            Event::Cancel { consumer_tag } => {
+                self.pending.push(Pushed::Cancel(consumer_tag.to_string()));
+            }
+            Event::Deliver(delivered) => self.pending.push(Pushed::Deliver(delivered)),
+            Event::Return(returned) => self.pending.push(Pushed::Return(returned)),
+            // Steps learn of the closing through the error itself, and never wait for room.
+            Event::Closed(_) => {}
+            other => self.pending.push(Pushed::Unknown(format!("{other:?}"))),
+        }
+    }
+
+    /// Waits for all confirms that are to come, and moves what the broker has pushed into the list.
+    pub(crate) fn collect_confirms(&mut self) {
+        self.collect();
+        while !self.unconfirmed.is_empty()
+            && let Some(event) = self.channel.next_event(CONFIRMS_MAX)
+        {
+            self.sort(event);
         }
     }
 

@@ -6,6 +6,7 @@
 pub(crate) mod expectation;
 mod fields;
 mod hex;
+mod home;
 pub(crate) mod json;
 mod lane;
 mod message;

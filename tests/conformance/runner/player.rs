@@ -4,10 +4,12 @@
 //! was closed by an error repeats that error.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use leveret::{Broker, ConnectOptions, Connection, Error, ManualClock, Scope};
 
 use super::fields::Fields;
+use super::home::Home;
 use super::json::{Json, Object};
 use super::lane::Lane;
 use super::placeholder::Placeholders;
@@ -15,6 +17,9 @@ use super::scenario::Step;
 
 /// The connection and the channel that need no opening.
 const MAIN: &str = "main";
+
+/// How long a broker that is closed may take to write what it was told.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// The fields of an answer, or why there is none.
 pub(crate) type Played = Result<Object, Failure>;
@@ -50,18 +55,46 @@ pub(crate) struct Player {
     /// Of channels with the same name the last one is meant. A channel which was replaced while
     /// open stays open, as it would on a wire.
     lanes: Vec<Lane>,
+    /// Where the broker is kept, if it is to be restarted.
+    home: Option<Home>,
 }
 
 impl Player {
-    /// Starts with nothing but the broker; its time stands still.
-    pub(crate) fn new() -> Self {
-        let (broker, clock) = Broker::manual();
-        Self {
+    /// Starts with nothing but the broker; its time stands still. One that is to be restarted has a
+    /// store.
+    pub(crate) fn new(is_restarted: bool) -> Result<Self, String> {
+        let (clock, home) = (ManualClock::new(), is_restarted.then(Home::new));
+        let broker = match &home {
+            Some(home) => home.open(&clock)?,
+            None => Broker::builder().manual_clock(&clock).open().map_err(|e| e.to_string())?,
+        };
+        Ok(Self {
             broker,
             clock,
             names: Placeholders::default(),
             connections: BTreeMap::new(),
             lanes: Vec::new(),
+            home,
+        })
+    }
+
+    /// Closes the broker and opens it again.
+    pub(crate) fn restart(&mut self) -> Result<(), Failure> {
+        let home =
+            self.home.as_ref().ok_or_else(|| "a broker in memory does not restart".to_owned())?;
+        self.broker.close(WRITTEN_WITHIN);
+        self.lanes.clear();
+        self.connections.clear();
+        self.broker = home.open(&self.clock)?;
+        Ok(())
+    }
+
+    /// Lets a broker with a store write what it was told, which takes the time of the host.
+    pub(crate) fn let_write(&mut self) {
+        if self.home.is_some() {
+            for lane in &mut self.lanes {
+                lane.collect_confirms();
+            }
         }
     }
 

@@ -62,7 +62,11 @@ fn play_scenario(scenario: &Scenario, settings: &Settings) -> Verdict {
         (Texts::Compare, Texts::Compare) => Texts::Compare,
         (Texts::Ignore, _) | (_, Texts::Ignore) => Texts::Ignore,
     };
-    let mut player = Player::new();
+    let is_restarted = scenario.marks.iter().any(|mark| mark == "restart");
+    let mut player = match Player::new(is_restarted) {
+        Ok(player) => player,
+        Err(reason) => return Verdict::fail(Place::Step(0), &Difference::new("a broker", reason)),
+    };
     for (step, number) in steps.iter().zip(1..) {
         let result = guarded(|| play_step(&mut player, step, texts));
         if result.is_err() {

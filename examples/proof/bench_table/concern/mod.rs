@@ -1,5 +1,7 @@
 //! What is measured, row by row.
 
+#[cfg(feature = "persist")]
+mod durable;
 mod life;
 mod memory;
 mod passing;
@@ -16,6 +18,10 @@ pub(crate) struct Concern {
     pub(crate) figures: fn(Scale) -> Figures,
     pub(crate) rows: Vec<Row>,
 }
+
+/// Rows that this build cannot measure.
+pub(crate) const IDS_LEFT_OUT: &[&str] =
+    if cfg!(feature = "persist") { &[] } else { &["P15", "P16", "P17"] };
 
 /// All concerns, in the order of the table. Each is known by its place.
 pub(crate) fn all(scale: Scale) -> Vec<Concern> {
@@ -41,5 +47,7 @@ pub(crate) fn all(scale: Scale) -> Vec<Concern> {
         waiting::contention(),
         passing::options(),
     ]);
+    #[cfg(feature = "persist")]
+    concerns.extend(durable::all());
     concerns
 }

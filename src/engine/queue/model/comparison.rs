@@ -1,7 +1,9 @@
 //! What is seen of a queue, beside what its reference says.
 
+use std::collections::BTreeMap;
+
 use super::{
-    super::{Custody, Handed, Held, Outward, UnackedKey},
+    super::{Custody, Handed, Held, Kept, Outward, Staged, UnackedKey},
     CAUSE, Hand, Life, moment,
     reference::{Corpse, Outcome, Sight},
 };
@@ -44,6 +46,8 @@ impl Life {
     pub(super) fn compare_effects(&mut self, expected: &Outcome) {
         self.note_received();
         let dead: Vec<_> = self.effects.dead.drain(..).collect();
+        let abandoned = self.effects.outward.drain(..).filter(|of| *of == Outward::Abandoned);
+        let abandoned = abandoned.count();
         let outcome = Outcome {
             pushed: std::mem::take(&mut self.pushed),
             freed: self.effects.freed.drain(..).map(|held| number(&held)).collect(),
@@ -59,15 +63,38 @@ impl Life {
                     was_in: dead.stamp.is_some(),
                 })
                 .collect(),
-            staged: self.effects.staged.drain(..).collect(),
-            abandoned: self.effects.outward.drain(..).map(|Outward::Abandoned| ()).count(),
+            staged: self.effects.staged.drain(..).map(numbered).collect(),
+            abandoned,
         };
         assert_eq!(outcome, *expected, "what the step led to, and what it should have");
         assert!(self.effects.is_quiet(), "nobody asked to be told");
+        self.store(outcome.staged);
         for dead in &dead {
             assert_eq!(told_returns(&dead.held), None, "what dies is what was published");
         }
         self.dead.extend(dead);
+    }
+
+    /// Does what a store does.
+    fn store(&mut self, staged: Vec<Staged<usize>>) {
+        for staged in staged {
+            match staged {
+                Staged::Added(kept, number) => {
+                    let former = self.stored.insert(kept.seq, (kept, number));
+                    assert_eq!(former, None, "a number is used once");
+                }
+                Staged::Amended(kept) => {
+                    self.stored.get_mut(&kept.seq).expect("what comes back is there").0 = kept;
+                }
+                Staged::Renumbered(from, to) => {
+                    let (kept, number) = self.stored.remove(&from).expect("what moves is there");
+                    self.stored.insert(to, (Kept { seq: to, ..kept }, number));
+                }
+                Staged::Settled(seq) => {
+                    assert!(self.stored.remove(&seq).is_some(), "what goes was there");
+                }
+            }
+        }
     }
 
     pub(super) fn compare_state(&mut self) {
@@ -84,6 +111,15 @@ impl Life {
         assert_eq!(core.next_deadline(), deadline, "when something is due");
         let is_due = reference.idle_end().is_some_and(|end| end <= self.now);
         assert_eq!(core.is_expired(moment(self.now)), is_due, "whether it is expired");
+        if !reference.is_deleted() {
+            let expected = reference.stored();
+            let stored = self.stored.iter().map(|(seq, (kept, number))| {
+                let is_told = expected.get(seq).is_some_and(|(kept, _)| kept.is_some());
+                (*seq, (is_told.then_some(*kept), *number))
+            });
+            let stored: BTreeMap<_, _> = stored.collect();
+            assert_eq!(stored, expected, "what a store would give back");
+        }
         self.compare_consumers();
         self.compare_waiting();
     }
@@ -120,6 +156,15 @@ impl Life {
 pub(super) fn number(Held::Resident(message): &Held) -> usize {
     let number = message.message_id().expect("it has a number");
     number.parse().expect("it has a number")
+}
+
+fn numbered(staged: Staged) -> Staged<usize> {
+    match staged {
+        Staged::Added(kept, held) => Staged::Added(kept, number(&held)),
+        Staged::Amended(kept) => Staged::Amended(kept),
+        Staged::Renumbered(from, to) => Staged::Renumbered(from, to),
+        Staged::Settled(seq) => Staged::Settled(seq),
+    }
 }
 
 fn told_returns(Held::Resident(message): &Held) -> Option<i64> {

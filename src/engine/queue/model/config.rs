@@ -33,6 +33,8 @@ pub(super) struct Config {
     /// Whether the broker says the delivery limit and the timeout, rather than the queue.
     pub(super) has_defaults: bool,
     pub(super) measures_latency: bool,
+    /// Whether a store is told of its messages.
+    pub(super) is_stored: bool,
 }
 
 /// What happens at a bound.
@@ -73,6 +75,7 @@ impl Config {
             single_active: kind & 0b110 == 0b110,
             expires: (kind & 0b1000_1000 == 0b1000_1000).then_some(Duration::from_millis(100)),
             has_lapses: kind & 0b11_0000 > 0,
+            is_stored: kind & 0b100_0000 > 0,
             ..Self::default()
         };
         if kind & 0b10_0000 == 0 {

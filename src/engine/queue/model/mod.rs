@@ -13,7 +13,7 @@ mod tests;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     rc::Rc,
     time::Duration,
 };
@@ -26,10 +26,10 @@ use step::{Letter, Pick, Returning, Terms, WINDOWS};
 
 use super::{
     AckMode, Attention, Burial, ConsumerId, ConsumerTerms, Custody, Dead, DeleteConditions,
-    Effects, HandOver, Held, NoRoom, QueueCore, Received, Recipient, Refused, Settlement, Staging,
-    UnackedKey,
+    Effects, HandOver, Held, Kept, NoRoom, QueueCore, Received, Recipient, Refused, Settlement,
+    Staging, UnackedKey,
 };
-use crate::{Message, message::Label, time::Moment};
+use crate::{Message, engine::ids::Seq, message::Label, time::Moment};
 
 /// What whoever rejects a message says about that.
 const CAUSE: &str = "not now";
@@ -98,6 +98,8 @@ pub(crate) struct Life {
     hands: Vec<Hand>,
     /// Dead letters that nobody has taken away.
     dead: VecDeque<Dead>,
+    /// What a store has of the queue: by number, what it was told last.
+    stored: BTreeMap<Seq, (Kept, usize)>,
     now: Duration,
 }
 
@@ -106,11 +108,18 @@ impl Life {
     pub(crate) fn new(config: [u8; CONFIG_BYTES]) -> Self {
         let config = Config::decode(config);
         let definition = config.definition();
+        let mut core = QueueCore::new(&definition, config.defaults(), Moment::ORIGIN);
+        let staging = if config.is_stored {
+            core.begin_time(Moment::ORIGIN);
+            Staging::Persistent
+        } else {
+            Staging::Off
+        };
         Self {
             config,
-            core: QueueCore::new(&definition, config.defaults(), Moment::ORIGIN),
+            core,
             reference: Reference::new(config, definition.parsed.retry),
-            effects: Effects::new(Staging::On),
+            effects: Effects::new(staging),
             received: Rc::default(),
             pushed: Vec::new(),
             windows: Default::default(),
@@ -118,6 +127,7 @@ impl Life {
             custodies: Vec::new(),
             hands: Vec::new(),
             dead: VecDeque::new(),
+            stored: BTreeMap::new(),
             now: Duration::ZERO,
         }
     }
@@ -481,6 +491,11 @@ fn moment(since_origin: Duration) -> Moment {
     Moment::ORIGIN.after(since_origin)
 }
 
+/// Whether a message outlives the process: two of three do.
+fn is_kept(number: usize) -> bool {
+    !number.is_multiple_of(3)
+}
+
 /// A message that is known by its number.
 fn message(number: usize, letter: Letter) -> Held {
     let body = vec![0; letter.bytes.into()];
@@ -490,6 +505,9 @@ fn message(number: usize, letter: Letter) -> Held {
     }
     if let Some(ms) = letter.expiration_ms {
         message = message.expires_in(Duration::from_millis(ms.into()));
+    }
+    if is_kept(number) {
+        message = message.persistent();
     }
     message.put_label(&Label::default());
     Held::Resident(message)

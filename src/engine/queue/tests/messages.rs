@@ -93,7 +93,7 @@ fn an_id_outlived_by_its_consumer_is_nobody() {
 
 #[test]
 fn a_publish_is_staged_before_its_own_settlement() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::stored();
     desk.consume(ConsumerTerms { mode: AckMode::Auto, ..TERMS });
     desk.publish("a");
     desk.cancel(0);
@@ -102,25 +102,27 @@ fn a_publish_is_staged_before_its_own_settlement() {
     desk.settle("c", Settlement::Reject);
     desk.settle("b", Settlement::Requeue);
     desk.queue.purge(u64::MAX, &mut desk.effects);
-    let [a, b, c] = [Seq(0), Seq(1), Seq(2)];
-    let staged = [
-        Staged::Enqueued(a),
-        Staged::Settled(a),
-        Staged::Enqueued(b),
-        Staged::Enqueued(c),
-        Staged::Settled(c),
-        Staged::Settled(b),
-    ];
-    assert_eq!(desk.effects.staged, staged);
+    assert_eq!(story(&desk), ["+0", "-0", "+1", "+2", "-2", "~1 after 1", "-1"]);
+}
+
+#[test]
+fn of_what_is_not_persistent_a_store_is_told_nothing() {
+    let mut desk = Desk::stored();
+    let Held::Resident(message) = held("a");
+    let transient = Held::Resident(message.with_delivery_mode(1));
+    desk.queue.enqueue(transient, &mut desk.effects).unwrap();
+    desk.check_ready("a");
+    desk.settle("a", Settlement::Requeue);
+    desk.queue.purge(u64::MAX, &mut desk.effects);
+    assert_eq!(story(&desk), [""; 0]);
 }
 
 #[test]
 fn without_a_store_nothing_is_staged() {
     let mut desk = Desk::new();
-    desk.effects = Effects::new(Staging::Off);
     desk.publish("a b");
     desk.queue.purge(u64::MAX, &mut desk.effects);
-    assert_eq!(desk.effects.staged, []);
+    assert_eq!(story(&desk), [""; 0]);
 }
 
 #[test]
@@ -365,4 +367,15 @@ proptest! {
         prop_assert_eq!(words.len() as u64, left);
         prop_assert!(words.is_sorted_by(|a, b| a < b), "{words:?}");
     }
+}
+
+/// What a store was told: which message has come, has come back, has moved, has gone.
+fn story(desk: &Desk) -> Vec<String> {
+    let tell = |staged: &Staged| match staged {
+        Staged::Added(kept, _) => format!("+{}", kept.seq.0),
+        Staged::Amended(kept) => format!("~{} after {}", kept.seq.0, kept.returns),
+        Staged::Renumbered(from, to) => format!("{}>{}", from.0, to.0),
+        Staged::Settled(seq) => format!("-{}", seq.0),
+    };
+    desk.effects.staged.iter().map(tell).collect()
 }

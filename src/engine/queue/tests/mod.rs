@@ -84,6 +84,14 @@ impl Desk {
         Self::declared(QueueDeclaration::default())
     }
 
+    /// One of whose persistent messages a store is told.
+    fn stored() -> Self {
+        let mut desk = Self::new();
+        desk.queue.begin_time(START);
+        desk.effects = Effects::new(Staging::Persistent);
+        desk
+    }
+
     fn with_argument(name: &str, value: impl Into<crate::Value>) -> Self {
         let arguments = Table::from([(name, value.into())]);
         Self::declared(QueueDeclaration { arguments, ..Default::default() })
@@ -93,7 +101,7 @@ impl Desk {
         let definition = QueueDefinition::new(declaration).unwrap();
         Self {
             queue: QueueCore::new(&definition, QueueDefaults::default(), START),
-            effects: Effects::new(Staging::On),
+            effects: Effects::new(Staging::Off),
             received: Hands::default(),
             consumers: Vec::new(),
             keys: BTreeMap::new(),
@@ -200,7 +208,7 @@ fn priority(priority: i32) -> ConsumerTerms {
 }
 
 fn held(word: &str) -> Held {
-    let mut message = Message::new(word.to_owned());
+    let mut message = Message::new(word.to_owned()).persistent();
     message.put_label(&Label::default());
     Held::Resident(message)
 }

@@ -76,6 +76,7 @@ pub(super) fn events(player: &mut Player, fields: &Fields) -> Played {
 }
 
 pub(super) fn wait_confirms(player: &mut Player, fields: &Fields) -> Played {
+    player.let_write();
     let is_confirm = |pushed: &Pushed| matches!(pushed, Pushed::Ack(_) | Pushed::Nack(_));
     wait(player, fields, 1000, Until::Confirmed, is_confirm)?;
     let lane = player.lane(fields)?;

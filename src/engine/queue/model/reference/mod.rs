@@ -6,16 +6,17 @@ mod settling;
 mod time;
 mod turns;
 
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use super::{
     config::{Config, Full},
+    is_kept, moment,
     step::{Terms, WINDOWS},
 };
 use crate::engine::{
     definition::RetryPolicy,
     ids::Seq,
-    queue::{AckMode, Counts, DeleteConditions, DeleteRefused, Fate, Flow, Reason, effect::Staged},
+    queue::{AckMode, Counts, DeleteConditions, DeleteRefused, Fate, Flow, Kept, Reason, Staged},
 };
 
 /// Where a message is. Hand-outs and consumers go by numbers that count from zero.
@@ -116,7 +117,7 @@ pub(super) struct Corpse {
 }
 
 /// What a step leads to, each list in order.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Outcome {
     /// To whom what is handed over.
     pub(super) pushed: Vec<(usize, Sight)>,
@@ -124,7 +125,7 @@ pub(super) struct Outcome {
     pub(super) freed: Vec<usize>,
     pub(super) dead: Vec<Corpse>,
     /// What a store would write.
-    pub(super) staged: Vec<Staged>,
+    pub(super) staged: Vec<Staged<usize>>,
     /// How often the last consumer left a queue that goes then.
     pub(super) abandoned: usize,
 }
@@ -241,8 +242,10 @@ impl Reference {
             redelivered: false,
             returns: 0,
         });
-        outcome.staged.push(Staged::Enqueued(Seq(self.next_seq)));
         self.next_seq += 1;
+        if self.is_kept(number) {
+            outcome.staged.push(Staged::Added(self.kept(number, None), number));
+        }
         let finds_nothing = self.head().is_none();
         self.line.push(number);
         let sets_going = self.set_going();
@@ -418,7 +421,50 @@ impl Reference {
     /// A message is gone for good.
     fn leave(&mut self, message: usize, cause: Cause, outcome: &mut Outcome) {
         self.messages[message].place = Place::Gone(cause);
-        outcome.staged.push(Staged::Settled(Seq(self.messages[message].seq)));
+        if self.is_kept(message) {
+            outcome.staged.push(Staged::Settled(Seq(self.messages[message].seq)));
+        }
+    }
+
+    /// Whether a store is told of a message.
+    pub(super) fn is_kept(&self, message: usize) -> bool {
+        self.config.is_stored && is_kept(message)
+    }
+
+    /// What a store has: all that is kept and not gone. What died of time or of others is there as
+    /// it was before.
+    pub(super) fn stored(&self) -> BTreeMap<Seq, (Option<Kept>, usize)> {
+        let there = self.messages.iter().enumerate().filter_map(|(number, message)| {
+            let until = match message.place {
+                Place::Gone(_) => return None,
+                Place::Delayed { until } => Some(until),
+                Place::Moving(_) | Place::Ready | Place::Unacked { .. } => None,
+            };
+            let is_told = match message.place {
+                Place::Moving(reason) => !is_done_again(reason),
+                _ => true,
+            };
+            let kept = is_told.then(|| self.kept(number, until));
+            self.is_kept(number).then_some((Seq(message.seq), (kept, number)))
+        });
+        there.collect()
+    }
+
+    /// What a store is told of a message.
+    pub(super) fn kept(&self, message: usize, until: Option<Duration>) -> Kept {
+        let Message { seq, returns, redelivered, ends, place, .. } = self.messages[message];
+        let death = match place {
+            Place::Moving(reason) => Some(reason),
+            _ => None,
+        };
+        Kept {
+            seq: Seq(seq),
+            returns,
+            is_redelivered: redelivered,
+            ends: ends.filter(|_| death.is_none()).map(moment),
+            until: until.map(moment),
+            death,
+        }
     }
 
     /// Hands a message out that waits.
@@ -459,5 +505,13 @@ impl Reference {
         };
         let told_returns = (self.config.is_quorum && returns > 0).then_some(returns.into());
         Sight { message, redelivered, returns, told_returns, has_lease, hand_out }
+    }
+}
+
+/// Whether a message that is there again would die of it again, by itself.
+fn is_done_again(reason: Reason) -> bool {
+    match reason {
+        Reason::Expired | Reason::MaxLen => true,
+        Reason::DeliveryLimit | Reason::Rejected => false,
     }
 }

@@ -4,11 +4,11 @@ use std::{cmp::Reverse, time::Duration};
 
 use super::{
     super::config::{Full, Growth},
-    Cause, Corpse, Outcome, Place, Reference,
+    Cause, Corpse, Outcome, Place, Reference, is_done_again,
 };
 use crate::engine::{
     ids::Seq,
-    queue::{Reason, Settlement, effect::Staged, options::draw},
+    queue::{Reason, Settlement, Staged, options::draw},
 };
 
 impl Reference {
@@ -140,6 +140,9 @@ impl Reference {
         if !self.config.is_quorum {
             let later = self.line.iter().position(|other| *other > message);
             self.line.insert(later.unwrap_or(self.line.len()), message);
+            if self.is_kept(message) {
+                outcome.staged.push(Staged::Amended(self.kept(message, None)));
+            }
             return;
         }
         let (list, next_seq) = if to_the_end {
@@ -149,14 +152,21 @@ impl Reference {
         };
         list.push(message);
         let former = std::mem::replace(&mut self.messages[message].seq, *next_seq);
-        outcome.staged.push(Staged::Renumbered(Seq(former), Seq(*next_seq)));
+        let renumbered = Staged::Renumbered(Seq(former), Seq(*next_seq));
         *next_seq += 1;
+        if self.is_kept(message) {
+            outcome.staged.push(renumbered);
+            outcome.staged.push(Staged::Amended(self.kept(message, None)));
+        }
     }
 
     /// A message dies that is in no list.
     pub(super) fn die(&mut self, message: usize, reason: Reason, outcome: &mut Outcome) {
         if self.config.has_dead_letters {
             self.messages[message].place = Place::Moving(reason);
+            if self.is_kept(message) && !is_done_again(reason) {
+                outcome.staged.push(Staged::Amended(self.kept(message, None)));
+            }
             outcome.dead.push(Corpse { message, reason, cause: None, was_in: true });
         } else {
             self.leave(message, Cause::Died(reason), outcome);
@@ -222,7 +232,11 @@ impl Reference {
             self.die(message, Reason::DeliveryLimit, outcome);
         } else if let Some(delay) = self.delay_of(message, settlement) {
             let ends = self.messages[message].ends.unwrap_or(Duration::MAX);
-            self.messages[message].place = Place::Delayed { until: ends.min(self.now + delay) };
+            let until = ends.min(self.now + delay);
+            self.messages[message].place = Place::Delayed { until };
+            if self.is_kept(message) {
+                outcome.staged.push(Staged::Amended(self.kept(message, Some(until))));
+            }
         } else {
             let is_given = matches!(settlement, Settlement::Fail | Settlement::Requeue);
             let to_the_end = is_given && self.config.delivery_limit.is_none();

@@ -5,6 +5,11 @@
 //! So of two declarations that race one makes the entity and the other finds it made. Publishing,
 //! delivering and settling never take this lock.
 
+mod ending;
+#[cfg(all(feature = "persist", not(loom)))]
+mod restoring;
+mod telling;
+
 use std::sync::Arc;
 
 use super::{
@@ -16,6 +21,7 @@ use super::{
     directory::Directory,
     exchange_cell::{ExchangeCell, Target},
     former::Former,
+    journal::{Position, StoredVhost, Story},
     memo::Stamp,
     refusal,
     registry::{Registry, TargetId},
@@ -28,14 +34,13 @@ use crate::{
     engine::{
         definition::{ExchangeDeclaration, QueueDeclaration},
         entity::{Endpoint, OwnerId, without_line_breaks},
-        queue::{DeleteConditions, DeleteRefused},
+        queue::DeleteConditions,
         topology::{BindingSpec, Change, Declared, Topology, TopologyError},
     },
     sync::{
         Mutex, Rank,
         atomic::{AtomicBool, Ordering},
     },
-    time::Moment,
 };
 
 /// How the names begin that the broker gives to queues.
@@ -54,6 +59,8 @@ pub(crate) struct VhostState {
     /// Of the default exchange, which has no cell.
     pub(super) default_tally: Tally,
     pub(super) former: Former,
+    /// What the store of the broker knows of it, if there is one.
+    stored: Option<StoredVhost>,
     /// Who waits for direct replies, by the name that was made up for it.
     pub(crate) replies: Directory<ReplySlot>,
     /// What exists by number, as routing finds it.
@@ -77,7 +84,7 @@ pub(crate) enum IfUnused {
 }
 
 impl VhostState {
-    pub(crate) fn new(name: Name, context: Arc<Context>) -> Arc<Self> {
+    pub(crate) fn new(name: Name, context: Arc<Context>, stored: Option<StoredVhost>) -> Arc<Self> {
         let vhost = Arc::new(Self {
             name,
             context,
@@ -87,13 +94,14 @@ impl VhostState {
             exchanges: Directory::new(),
             default_tally: Tally::default(),
             former: Former::new(),
+            stored,
             replies: Directory::new(),
             registry: Registry::new(),
             is_deleted: AtomicBool::new(false),
         });
         let topology = vhost.topology.lock();
         for (name, definition) in topology.exchanges() {
-            let cell = ExchangeCell::new(name.clone(), definition.clone(), &vhost);
+            let cell = ExchangeCell::new(name.clone(), definition.clone(), &vhost, None);
             vhost.enter_exchange(name.clone(), cell);
         }
         drop(topology);
@@ -137,14 +145,25 @@ impl VhostState {
         let is_new = topology.exchange(&name).is_none();
         let exchanges = topology.exchanges().len();
         self.check_count("exchanges", self.context.limits.exchanges, exchanges, is_new)?;
+        self.check_stores(is_new && declaration.durable)?;
         let declared =
             topology.declare_exchange(&name, declaration).map_err(|error| self.error(error))?;
         match declared {
-            Declared::Existing => self.exchange(&name),
+            Declared::Existing => {
+                let cell = self.exchange(&name)?;
+                drop(topology);
+                self.await_others(cell.stored.is_some())?;
+                Ok(cell)
+            }
             Declared::Created => {
                 let definition = topology.exchange(&name).expect("it was declared just now");
-                let cell = ExchangeCell::new(name.clone(), definition.clone(), self);
+                let mut story = Story::default();
+                let stored = self.tell_exchange(&name, definition, &mut story);
+                let cell = ExchangeCell::new(name.clone(), definition.clone(), self, stored);
                 self.enter_exchange(name, Arc::clone(&cell));
+                let position = self.tell(story);
+                drop(topology);
+                self.await_durable(position)?;
                 Ok(cell)
             }
         }
@@ -172,8 +191,13 @@ impl VhostState {
         let is_new = topology.queue(&name).is_none();
         let queues = topology.queues().len();
         self.check_count("queues", self.context.limits.queues, queues, is_new)?;
+        self.check_stores(is_new && declaration.durable)?;
         let (name, declared) = if name.is_empty() {
-            let name = self.generated_name(GENERATED_PREFIX);
+            // One that a store remembers may have a name of an earlier life.
+            let names = std::iter::repeat_with(|| self.generated_name(GENERATED_PREFIX));
+            let mut free = names.filter(|name| topology.queue(name).is_none());
+            let name = free.next().expect("there is no end of names");
+            drop(free);
             (name.clone(), topology.declare_server_named_queue(&name, declaration))
         } else {
             let declared = topology.declare_queue(&name, declaration);
@@ -184,13 +208,18 @@ impl VhostState {
                 let cell = self.queues.find(&name).expect("what exists has a cell");
                 drop(topology);
                 cell.touch();
+                self.await_others(cell.stored.is_some())?;
                 Ok(cell)
             }
             Declared::Created => {
                 let definition = topology.queue(&name).expect("it was declared just now");
-                let cell = QueueCell::new(name.clone(), definition.clone(), self);
-                self.registry.insert(Target::Queue(Arc::clone(&cell)));
-                self.queues.insert(name, Arc::clone(&cell));
+                let mut story = Story::default();
+                let stored = self.tell_queue(&name, definition, &mut story);
+                let cell = QueueCell::new(name.clone(), definition.clone(), self, stored);
+                self.enter_queue(name, &cell);
+                let position = self.tell(story);
+                drop(topology);
+                self.await_durable(position)?;
                 Ok(cell)
             }
         }
@@ -219,18 +248,21 @@ impl VhostState {
         let spec = BindingSpec::new(Name::from(source), destination, Name::from(key), arguments)
             .map_err(|error| self.error(error))?;
         let mut changes = Vec::new();
-        let ended = {
+        let (ended, position) = {
             let mut topology = self.change();
             if let Some(gone) = ends.iter().find(|end| !self.has(end)) {
                 return Err(self.error(TopologyError::NotFound(gone.endpoint())));
             }
             let (is_new, bindings) = (!topology.has_binding(&spec), topology.binding_count());
             self.check_count("bindings", self.context.limits.bindings, bindings, is_new)?;
+            self.check_stores(is_new && ends.iter().all(Target::is_durable))?;
             topology.bind(actor, spec, &mut changes).map_err(|error| self.error(error))?;
-            self.apply(changes)
+            let mut story = Story::default();
+            let ended = self.apply(changes, &mut story);
+            (ended, self.tell(story))
         };
         drop(ended);
-        Ok(())
+        self.await_durable(position)
     }
 
     /// Unbinds by name. If one of `ends`, that handles stand for, is not there any more, then its
@@ -248,92 +280,18 @@ impl VhostState {
         let spec = BindingSpec::new(Name::from(source), destination, Name::from(key), arguments)
             .map_err(|error| self.error(error))?;
         let mut changes = Vec::new();
-        let ended = {
+        let (ended, position) = {
             let mut topology = self.change();
             if !ends.iter().all(|end| self.has(end)) {
                 return Ok(());
             }
             topology.unbind(actor, &spec, &mut changes).map_err(|error| self.error(error))?;
-            self.apply(changes)
+            let mut story = Story::default();
+            let ended = self.apply(changes, &mut story);
+            (ended, self.tell(story))
         };
         drop(ended);
-        Ok(())
-    }
-
-    /// Deletes an exchange with its bindings; no error if there is none.
-    pub(crate) fn delete_exchange(&self, name: &str, condition: IfUnused) -> Result<()> {
-        let name = without_line_breaks(Name::from(name));
-        self.end_exchange(self.change(), &name, condition)
-    }
-
-    /// Deletes this very exchange, not another one that has got its name meanwhile.
-    pub(crate) fn delete_this_exchange(
-        &self,
-        cell: &Arc<ExchangeCell>,
-        condition: IfUnused,
-    ) -> Result<()> {
-        let topology = self.change();
-        match self.exchanges.find(&cell.name) {
-            Some(found) if Arc::ptr_eq(&found, cell) => {
-                self.end_exchange(topology, &cell.name, condition)
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Deletes a queue with its bindings and says how many messages were ready; zero if there is
-    /// none.
-    pub(crate) fn delete_queue(
-        &self,
-        name: &str,
-        actor: Option<OwnerId>,
-        conditions: DeleteConditions,
-    ) -> Result<u64> {
-        let name = without_line_breaks(Name::from(name));
-        let topology = self.change();
-        let Some(cell) = self.queues.find(&name) else { return Ok(0) };
-        if !cell.definition.is_open_to(actor) {
-            return Err(self.locked(&cell.name));
-        }
-        self.end_queue(topology, &cell, conditions, EndReason::QueueDeleted)
-    }
-
-    /// Deletes this very queue, not another one that has got its name meanwhile.
-    pub(crate) fn delete_this_queue(
-        &self,
-        cell: &Arc<QueueCell>,
-        conditions: DeleteConditions,
-    ) -> Result<u64> {
-        let topology = self.change();
-        match self.queues.find(&cell.name) {
-            Some(found) if Arc::ptr_eq(&found, cell) => {
-                self.end_queue(topology, cell, conditions, EndReason::QueueDeleted)
-            }
-            Some(_) | None => Ok(0),
-        }
-    }
-
-    /// The last consumer of an auto-delete queue has gone.
-    pub(crate) fn delete_abandoned_queue(&self, cell: &Arc<QueueCell>) {
-        let conditions = DeleteConditions { unused: true, ..DeleteConditions::default() };
-        // In use means that there is a new consumer, so it is not abandoned any more.
-        let _ = self.delete_this_queue(cell, conditions);
-    }
-
-    /// A queue has been unused for too long.
-    pub(crate) fn delete_expired_queue(&self, cell: &Arc<QueueCell>, now: Moment) {
-        let conditions = DeleteConditions { expired_by: Some(now), ..DeleteConditions::default() };
-        // In use means that its expiry was put off in the meantime.
-        let _ = self.delete_this_queue(cell, conditions);
-    }
-
-    /// Deletes the exclusive queues of a connection that has ended.
-    pub(crate) fn delete_queues_of(&self, owner: OwnerId) {
-        let names: Vec<_> = self.topology.lock().queues_of(owner).cloned().collect();
-        for name in names {
-            // Nobody but the owner may delete it, and the owner has ended.
-            let _ = self.delete_queue(&name, Some(owner), DeleteConditions::default());
-        }
+        self.await_durable(position)
     }
 
     /// Takes no more declarations, and tells those who wait for replies or for room that there
@@ -364,10 +322,26 @@ impl VhostState {
                 messages += cell.snapshot().counts.deleted;
             }
         }
+        let mut story = Story::default();
         for cell in self.exchanges.all() {
             cell.delete();
+            if let Some(stored) = cell.stored {
+                story.remove_exchange(stored);
+            }
+        }
+        if reason != EndReason::BrokerClosed {
+            self.tell(story);
         }
         messages
+    }
+
+    /// Tells the store that the virtual host goes with all it holds, and says when that is durable.
+    pub(crate) fn tell_gone(&self) -> Position {
+        let mut story = Story::default();
+        if let Some(stored) = &self.stored {
+            story.remove_vhost(stored);
+        }
+        self.tell(story)
     }
 
     /// Nobody waits for replies at this address any more, so whoever waited for room to send one
@@ -459,59 +433,9 @@ impl VhostState {
         })
     }
 
-    /// Takes an exchange out of the topology and ends it; `topology` is the held lock.
-    fn end_exchange(
-        &self,
-        mut topology: Changing<'_>,
-        name: &Name,
-        condition: IfUnused,
-    ) -> Result<()> {
-        let mut changes = Vec::new();
-        match condition {
-            IfUnused::Anyway => topology.delete_exchange(name, &mut changes),
-            IfUnused::OnlyUnused => topology.delete_exchange_if_unused(name, &mut changes),
-        }
-        .map_err(|error| self.error(error))?;
-        let ended = self.apply(changes);
-        drop(topology);
-        drop(ended);
-        Ok(())
-    }
-
-    /// Ends a queue and takes it out of the topology; `topology` is the held lock.
-    fn end_queue(
-        &self,
-        mut topology: Changing<'_>,
-        cell: &Arc<QueueCell>,
-        conditions: DeleteConditions,
-        reason: EndReason,
-    ) -> Result<u64> {
-        let (deleted, after) = cell.delete(conditions, reason);
-        let deletion = match deleted {
-            Ok(deletion) => deletion,
-            Err(refused) => {
-                drop(topology);
-                after.run(cell);
-                return Err(self.not_deleted(refused, cell));
-            }
-        };
-        let mut changes = Vec::new();
-        topology.delete_queue(&cell.name, &mut changes);
-        let ended = self.apply(changes);
-        drop(topology);
-        drop(ended);
-        after.run(cell);
-        self.former.add(cell);
-        Ok(deletion.finish())
-    }
-
-    fn not_deleted(&self, refused: DeleteRefused, cell: &QueueCell) -> Error {
-        let name = cell.name.clone();
-        let kind = match refused {
-            DeleteRefused::InUse => ErrorKind::InUse { entity: Entity::Queue, name },
-            DeleteRefused::NotEmpty => ErrorKind::NotEmpty { queue: name },
-        };
-        Error::new(kind, &self.name)
+    fn enter_queue(&self, name: Name, cell: &Arc<QueueCell>) {
+        self.registry.insert(Target::Queue(Arc::clone(cell)));
+        self.queues.insert(name, Arc::clone(cell));
     }
 
     fn enter_exchange(&self, name: Name, cell: Arc<ExchangeCell>) {
@@ -524,21 +448,26 @@ impl VhostState {
     }
 
     /// Carries changes of the topology over to what publishers look at. Called under its lock.
-    fn apply(&self, changes: Vec<Change>) -> Ended {
+    fn apply(&self, changes: Vec<Change>, story: &mut Story) -> Ended {
         let mut ended = Ended::default();
         for change in changes {
             match change {
                 Change::Bound(spec) => {
                     let source = self.exchanges.find(spec.source()).expect("bound exchanges exist");
                     source.bind(spec.key(), spec.arguments(), self.id(spec.destination()));
+                    self.tell_bound(&spec, &source, story);
                 }
                 Change::Unbound(spec) => {
                     let source = self.exchanges.find(spec.source()).expect("it goes after this");
                     source.unbind(spec.key(), spec.arguments(), self.id(spec.destination()));
+                    self.tell_unbound(&spec, story);
                 }
                 Change::ExchangeDeleted(name) => {
                     let cell = self.exchanges.remove(&name).expect("what is deleted has a cell");
                     drop(self.registry.remove(cell.slot()));
+                    if let Some(stored) = cell.stored {
+                        story.remove_exchange(stored);
+                    }
                     ended.exchanges.push(cell);
                 }
                 Change::QueueDeleted(name) => {
@@ -567,15 +496,18 @@ impl VhostState {
     }
 
     fn id(&self, endpoint: &Endpoint) -> TargetId {
-        let target = match endpoint {
+        self.registry.id(&self.target(endpoint)).expect("what exists has a number")
+    }
+
+    fn target(&self, endpoint: &Endpoint) -> Target {
+        match endpoint {
             Endpoint::Exchange(name) => {
                 Target::Exchange(self.exchanges.find(name).expect("bound exchanges exist"))
             }
             Endpoint::Queue(name) => {
                 Target::Queue(self.queues.find(name).expect("bound queues exist"))
             }
-        };
-        self.registry.id(&target).expect("what exists has a number")
+        }
     }
 
     fn check_count(

@@ -1,0 +1,62 @@
+//! A queue and the store that keeps it.
+
+use std::sync::Arc;
+
+use super::cell::{CellState, KEPT_EFFECTS, QueueCell};
+use crate::engine::queue::{Held, Kept, QueueCore, Staged};
+
+impl QueueCell {
+    /// Takes in what the store had of it, before anybody uses it. Nothing comes of it before it is
+    /// set going.
+    #[allow(dead_code, reason = "only a broker with a store does that")]
+    pub(crate) fn restore(
+        self: &Arc<Self>,
+        messages: impl Iterator<Item = (Kept, Held, Option<u32>)>,
+    ) {
+        let mut state = self.untold();
+        let CellState { core, effects, .. } = &mut *state;
+        for (kept, held, on_disk) in messages {
+            core.restore(kept, held, on_disk, effects);
+        }
+    }
+
+    /// Has done what is due by now.
+    #[allow(dead_code, reason = "only a broker with a store does that")]
+    pub(crate) fn set_going(self: &Arc<Self>) {
+        self.with(|_, _| ());
+    }
+
+    /// Tells the store what is still in somebody's hand, as the last of this life of the broker.
+    /// Says how many messages the store has.
+    pub(crate) fn put_to_rest(self: &Arc<Self>) -> u64 {
+        let (Some(journal), Some(stored)) = (&self.context().journal, &self.stored) else {
+            return 0;
+        };
+        let kept = self.with(QueueCore::stage_rest);
+        journal.note_rest(stored);
+        kept
+    }
+
+    /// Waits until the store knows that messages of it may have been handed out, so that what
+    /// comes back after a crash is flagged. No lock may be held. One that has failed keeps nobody
+    /// from consuming what is in memory.
+    pub(crate) fn begin_use(&self) {
+        if let (Some(journal), Some(stored)) = (&self.context().journal, &self.stored) {
+            let _ = self.context().await_unless_full(journal.note_use(stored));
+        }
+    }
+
+    pub(crate) fn has_letters_on_their_way(&self) -> bool {
+        self.untold().core.moving_messages() > 0
+    }
+
+    /// Tells the store what has happened to messages.
+    #[inline(never)]
+    pub(super) fn tell_store(&self, staged: &mut Vec<Staged>) {
+        if let (Some(journal), Some(stored)) = (&self.context().journal, &self.stored) {
+            journal.note(stored, staged);
+        }
+        staged.clear();
+        staged.shrink_to(KEPT_EFFECTS);
+    }
+}

@@ -1,0 +1,120 @@
+//! What is not needed goes, and generations that have grown are written anew.
+
+use super::{
+    rules::{add, id, message},
+    *,
+};
+
+fn settle(seq: u64) -> Record {
+    Record::Settled(id(seq))
+}
+
+fn tidy(store: &Store) {
+    // Each step lets something go, so it comes to an end.
+    let steps = (0..10_000).take_while(|_| store.run_once()).count();
+    assert!(steps < 10_000);
+}
+
+#[test]
+fn a_backlog_that_is_worked_off_leaves_little() {
+    let place = FaultyPlace::new();
+    let (store, _) = open(&place, Level::Power);
+    let body = message(&"x".repeat(200));
+    let mut most = 0;
+    for round in 0..300 {
+        store.append(&mut (0..50).map(|at| add(round * 50 + at, &body)).collect());
+        if round > 0 {
+            store.append(&mut (0..50).map(|at| settle((round - 1) * 50 + at)).collect());
+        }
+        store.run_once();
+        most = most.max(place.bytes());
+    }
+    assert!(most < 150_000, "{most} bytes for 50 messages at a time");
+    drop(store);
+    let (store, recovered) = open(&place, Level::Power);
+    assert_eq!(recovered.messages.len(), 50);
+    drop(store);
+}
+
+#[test]
+fn a_straggler_in_each_block_is_written_anew() {
+    let place = FaultyPlace::new();
+    let opened = Store::open_with(Box::new(place.clone()), Level::Power, u64::MAX, strict());
+    let (store, _) = opened.unwrap();
+    let body = message(&"x".repeat(200));
+    for round in 0..50 {
+        store.append(&mut (0..100).map(|at| add(round * 100 + at, &body)).collect());
+        store.run_once();
+    }
+    // One acknowledgement a commit, so that many control blocks are needed for each block.
+    for seq in (0..5_000).filter(|seq| seq % 50 != 7) {
+        store.append(&mut vec![settle(seq)]);
+        if seq % 10 == 0 {
+            store.run_once();
+        }
+    }
+    store.append(&mut vec![Record::Amended(id(7), Amendment { returns: 3, ..Default::default() })]);
+    tidy(&store);
+    assert!(place.bytes() < 4 * 100 * 300, "{} bytes for 100 messages", place.bytes());
+    assert_eq!(store.fetch(id(4_957)).unwrap().as_ref(), Some(&body));
+    drop(store);
+    let (_store, recovered) = open(&place, Level::Power);
+    let left: Vec<u64> = recovered.messages.iter().map(|found| found.id.seq).collect();
+    assert_eq!(left, (0..5_000).filter(|seq| seq % 50 == 7).collect::<Vec<_>>());
+    assert_eq!(recovered.messages[0].state.returns, 3);
+}
+
+#[test]
+fn a_message_that_comes_back_again_and_again_takes_no_more() {
+    let place = FaultyPlace::new();
+    let (store, _) = open(&place, Level::Power);
+    store.append(&mut vec![add(1, &message("poison"))]);
+    for returns in 1..3_000 {
+        let state = Amendment { returns, ..Amendment::default() };
+        store.append(&mut vec![Record::Amended(id(1), state)]);
+        store.run_once();
+    }
+    tidy(&store);
+    assert!(place.bytes() < 100_000, "{}", place.bytes());
+    assert!((1..1_000).contains(&store.live_bytes()), "{}", store.live_bytes());
+}
+
+#[test]
+fn a_generation_that_has_grown_is_written_anew_between_commits() {
+    let place = FaultyPlace::new();
+    let economy = Economy { size_bytes_min: 0, slice_bytes: 3_000, ..Economy::default() };
+    let opened = Store::open_with(Box::new(place.clone()), Level::Power, u64::MAX, economy);
+    let (store, _) = opened.unwrap();
+    let body = message(&"x".repeat(1_000));
+    let mut told = Vec::new();
+    for seq in 0..200 {
+        store.append(&mut vec![add(seq, &body)]);
+        told.push(seq);
+        if seq >= 20 {
+            store.append(&mut vec![settle(seq - 20)]);
+            told.remove(0);
+        }
+        store.run_once();
+    }
+    assert!((3..30).contains(&place.generation()), "{} generations", place.generation());
+    assert!((20_000..150_000).contains(&store.disk_bytes()), "{}", store.disk_bytes());
+    drop(store);
+    let (_store, recovered) = open(&place, Level::Power);
+    let left: Vec<u64> = recovered.messages.iter().map(|found| found.id.seq).collect();
+    assert_eq!(left, told);
+}
+
+#[test]
+fn while_nothing_is_told_nothing_is_written() {
+    let place = FaultyPlace::new();
+    let (store, _) = open(&place, Level::Power);
+    for seq in 0..100 {
+        store.append(&mut vec![add(seq, &message("a"))]);
+        store.append(&mut vec![settle(seq)]);
+        store.run_once();
+    }
+    tidy(&store);
+    let changes = place.changes();
+    tidy(&store);
+    assert_eq!(place.changes(), changes);
+}
