@@ -14,7 +14,7 @@ use futures_lite::future::block_on;
 use tokio::sync::Semaphore;
 
 /// The bytes of a body. The first eight of them may hold a stamp.
-const BODY_BYTES: usize = 64;
+pub(crate) const BODY_BYTES: usize = 64;
 
 /// How far the sending end may be ahead where throughput is measured.
 pub(crate) const WINDOW: u32 = 1_024;
@@ -154,9 +154,7 @@ impl Inbound {
     /// Stops the clock.
     pub(crate) fn finish(mut self) -> Figures {
         let took = self.begun.elapsed();
-        let mut latencies = std::mem::take(&mut self.latencies);
-        latencies.sort_unstable();
-        Figures { took, latencies }
+        Figures::new(took, std::mem::take(&mut self.latencies))
     }
 }
 
@@ -174,6 +172,12 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// With latencies in nanoseconds, in any order.
+    pub(crate) fn new(took: Duration, mut latencies: Vec<u64>) -> Self {
+        latencies.sort_unstable();
+        Self { took, latencies }
+    }
+
     pub(crate) fn took(&self) -> Duration {
         self.took
     }
@@ -185,7 +189,7 @@ impl Figures {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -218,7 +222,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_ranks() {
-        let figures = Figures { took: Duration::ZERO, latencies: (1..=1_000).collect() };
+        let figures = Figures::new(Duration::ZERO, (1..=1_000).rev().collect());
         let found = [500, 990, 999].map(|per_mille| figures.within(per_mille).to_string());
         assert_eq!(found, ["500", "990", "999"]);
     }

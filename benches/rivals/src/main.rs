@@ -1,5 +1,6 @@
 //! leveret beside whole systems that carry messages, on the same work in the same run: RabbitMQ
-//! through lapin, rumqttd within the process, and tokio's channels.
+//! through lapin, rumqttd within the process, and tokio's channels. Then leveret's durable queues
+//! beside RabbitMQ's.
 //!
 //! What it prints on standard output is `benches/RESULTS.md`; how far it has got goes to standard
 //! error. It exits with 0 whatever the figures are, with 1 if a system fails, with 2 if it does not
@@ -8,7 +9,9 @@
 #![allow(clippy::disallowed_types, reason = "the library's own locks are not for others")]
 
 mod arguments;
+mod durable;
 mod load;
+mod patience;
 mod report;
 mod rounds;
 mod systems;
@@ -50,13 +53,22 @@ fn compare(arguments: &Arguments) -> Result<Report, Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let handle = runtime.handle();
     let mut systems = systems::in_process(handle)?;
+    let mut durable = durable::in_process()?;
     let server = Server::ask(&arguments.amqp, handle);
     match &server {
-        Ok(server) => systems.extend(systems::on_server(server, &arguments.amqp, handle)),
+        Ok(server) => {
+            systems.extend(systems::on_server(server, &arguments.amqp, handle));
+            durable.push(durable::on_server(server, &arguments.amqp, handle));
+        }
         Err(fault) => eprintln!("SKIPPED: RabbitMQ ({fault})"),
     }
-    let plan = if arguments.is_quick { Plan::quick() } else { Plan::full() };
+    let (plan, of_durable) = if arguments.is_quick {
+        (Plan::quick(), durable::Plan::quick())
+    } else {
+        (Plan::full(), durable::Plan::full())
+    };
     let series = rounds::run(&systems, &plan)?;
+    let durable = durable::run(&durable, &of_durable)?;
     let server = server.map_err(|fault| fault.to_string());
-    Ok(Report::new(arguments, demand, plan, server, series))
+    Ok(Report::new(arguments, demand, plan, server, series, durable))
 }

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     arguments::Arguments,
+    durable::Table,
     rounds::{Plan, Series},
     systems::{Acks, Ends, Reach, Server, Traits},
     versions,
@@ -20,9 +21,9 @@ const READING: &str = include_str!("reading.md");
 /// Figures whose largest is so many times the smallest are called noisy.
 const NOISY_FROM: f64 = 3.0;
 
-const NANOS_PER_MICRO: f64 = 1e3;
+pub(crate) const NANOS_PER_MICRO: f64 = 1e3;
 
-const NANOS_PER_SECOND: f64 = 1e9;
+pub(crate) const NANOS_PER_SECOND: f64 = 1e9;
 
 pub(crate) struct Report {
     command: String,
@@ -33,6 +34,7 @@ pub(crate) struct Report {
     /// Who answered, or why nobody did.
     server: Result<Server, String>,
     series: Vec<Series>,
+    durable: Table,
 }
 
 impl Report {
@@ -42,10 +44,11 @@ impl Report {
         plan: Plan,
         server: Result<Server, String>,
         series: Vec<Series>,
+        durable: Table,
     ) -> Self {
         let machine = arguments.machine.clone().unwrap_or_else(|| "not named".to_owned());
         let demand = [demand_before, demand()];
-        Self { command: command(arguments), machine, demand, plan, server, series }
+        Self { command: command(arguments), machine, demand, plan, server, series, durable }
     }
 
     fn head(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -132,6 +135,7 @@ impl Display for Report {
         self.head(f)?;
         self.throughput(f)?;
         self.latency(f)?;
+        self.durable.fmt(f)?;
         write!(f, "{COMPARED}\n{READING}")
     }
 }
@@ -176,12 +180,12 @@ fn names(traits: &Traits) -> String {
     format!("{} | {ends} | {acks}", traits.name)
 }
 
-fn quotients(values: &[f64], of: &[f64]) -> Vec<f64> {
+pub(crate) fn quotients(values: &[f64], of: &[f64]) -> Vec<f64> {
     values.iter().zip(of).map(|(value, of)| value / of).collect()
 }
 
 /// The median, the range, and whether it is noisy.
-fn spread(values: &[f64], write: fn(f64) -> String) -> String {
+pub(crate) fn spread(values: &[f64], write: fn(f64) -> String) -> String {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let [least, .., most] = sorted[..] else {
@@ -194,7 +198,7 @@ fn spread(values: &[f64], write: fn(f64) -> String) -> String {
 }
 
 /// To three digits, in groups of three.
-fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = value.abs().max(1.0).log10().floor();
     let unit = 10_f64.powf((digits - 2.0).max(0.0));
     let plain = format!("{:.0}", (value / unit).round() * unit);
@@ -209,7 +213,7 @@ fn grouped(value: f64) -> String {
 }
 
 /// To about three digits.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value {
         _ if value < 10.0 => format!("{value:.2}"),
         _ if value < 100.0 => format!("{value:.1}"),

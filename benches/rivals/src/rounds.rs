@@ -1,21 +1,18 @@
 //! Every system in turn, again and again, so that what else goes on meets them all alike.
 
 use std::{
-    sync::{Arc, mpsc},
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
     load::{Figures, Load},
+    patience::patiently,
     systems::{Acks, Fault, Reach, System, Traits},
 };
 
-/// A system that takes longer for one load has lost a message, or hangs.
-const PATIENCE: Duration = Duration::from_mins(2);
-
 /// How much of a load the round before the first carries, which nobody measures.
-const WARM_UP_PART: u64 = 10;
+pub(crate) const WARM_UP_PART: u64 = 10;
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
@@ -119,18 +116,7 @@ fn has_latency(traits: &Traits) -> bool {
     traits.acks != Acks::Together
 }
 
-/// Lets a system carry a load in a thread of its own, so that one that hangs is found out.
 fn carry(system: &Arc<dyn System>, traits: &Traits, load: Load) -> Result<Figures, Fault> {
-    let (sender, receiver) = mpsc::channel();
     let system = Arc::clone(system);
-    // Nobody listens any more after the patience has run out.
-    thread::spawn(move || drop(sender.send(system.carry(load))));
-    let name = &traits.name;
-    match receiver.recv_timeout(PATIENCE) {
-        Ok(carried) => carried.map_err(|fault| format!("{name}: {fault}").into()),
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err(format!("{name} has panicked").into()),
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            Err(format!("{name} did not end within {} s", PATIENCE.as_secs()).into())
-        }
-    }
+    patiently(&traits.name, move || system.carry(load))
 }

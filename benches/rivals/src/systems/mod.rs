@@ -13,15 +13,15 @@ use tokio::runtime::Handle;
 
 use crate::load::{Figures, Load};
 
-pub(crate) use rabbitmq::Server;
+pub(crate) use rabbitmq::{EXCHANGE, Server, connect};
 
 /// What a consumer may have been handed and not acked.
-const PREFETCH: u16 = 100;
+pub(crate) const PREFETCH: u16 = 100;
 
 /// How many messages one ack settles where it is not one.
 const ACKED_TOGETHER: usize = 50;
 
-const KEY: &str = "created";
+pub(crate) const KEY: &str = "created";
 
 /// Whatever keeps a system from carrying a load; for people to read.
 pub(crate) type Fault = Box<dyn Error + Send + Sync>;

@@ -28,7 +28,7 @@ use crate::load::{Figures, Inbound, Load, Outbound};
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// One that every virtual host has.
-const EXCHANGE: &str = "amq.direct";
+pub(crate) const EXCHANGE: &str = "amq.direct";
 
 /// What a client of AMQP 0-9-1 says first.
 const PROTOCOL_HEADER: [u8; 8] = *b"AMQP\x00\x00\x09\x01";
@@ -52,6 +52,11 @@ impl Server {
             connection.close(200, "OK".into()).await?;
             Ok(server)
         })
+    }
+
+    /// What it is called in a table.
+    pub(crate) fn row(&self) -> String {
+        format!("{} {} (loopback, shared cores)", self.product, self.version)
     }
 
     fn greeted(uri: &AMQPUri) -> Result<Self, Fault> {
@@ -94,8 +99,7 @@ pub(super) struct RabbitMq {
 
 impl RabbitMq {
     pub(super) fn new(server: &Server, uri: AMQPUri, acks: Acks, handle: Handle) -> Self {
-        let name = format!("{} {} (loopback, shared cores)", server.product, server.version);
-        Self { name, uri, acks, handle }
+        Self { name: server.row(), uri, acks, handle }
     }
 }
 
@@ -120,7 +124,7 @@ impl System for RabbitMq {
     }
 }
 
-async fn connect(uri: &AMQPUri) -> Result<Connection, Fault> {
+pub(crate) async fn connect(uri: &AMQPUri) -> Result<Connection, Fault> {
     let connected = Connection::connect_uri(uri.clone(), ConnectionProperties::default());
     match timeout(ANSWERS_WITHIN, connected).await {
         Ok(connection) => Ok(connection?),
