@@ -23,8 +23,9 @@ pub(super) struct Compaction {
     economy: Economy,
     under_way: Option<Copying>,
     switched: Option<Arc<dyn Engine>>,
-    /// How much was written since the size was last looked at; nothing, if it never was.
-    written: Option<u64>,
+    /// How much was written or taken out since the size was last looked at; nothing, if it never
+    /// was.
+    changed: Option<u64>,
     /// After a failure it is not tried again before the generation has grown to this.
     size_min: u64,
 }
@@ -39,7 +40,7 @@ struct Copying {
 
 impl Compaction {
     pub(super) fn new(economy: Economy) -> Self {
-        Self { economy, under_way: None, switched: None, written: None, size_min: 0 }
+        Self { economy, under_way: None, switched: None, changed: None, size_min: 0 }
     }
 
     /// Puts a value of a commit into the new generation, too.
@@ -51,8 +52,8 @@ impl Compaction {
         self.change(|engine| engine.remove(key));
     }
 
-    pub(super) fn note_written(&mut self, bytes: u64) {
-        self.written = self.written.map(|written| written + bytes);
+    pub(super) fn note_changed(&mut self, bytes: u64) {
+        self.changed = self.changed.map(|changed| changed + bytes);
     }
 
     /// The new generation, once after each time that it has become the present one.
@@ -83,7 +84,7 @@ impl Compaction {
                 let former = home(&mut shared.desk.lock());
                 drop(former);
                 self.switched = Some(engine);
-                (self.written, self.size_min) = (None, 0);
+                (self.changed, self.size_min) = (None, 0);
             }
             Err(_) => {
                 self.size_min = 2 * shared.disk_bytes.load(Ordering::Relaxed);
@@ -94,10 +95,10 @@ impl Compaction {
     }
 
     fn begin_if_due(&mut self, place: &dyn Place, engine: &dyn Engine, shared: &Shared) -> bool {
-        if self.written.is_some_and(|written| written < self.economy.slice_bytes) {
+        if self.changed.is_some_and(|changed| changed < self.economy.slice_bytes) {
             return false;
         }
-        self.written = Some(0);
+        self.changed = Some(0);
         let Ok(size) = engine.size() else { return false };
         shared.disk_bytes.store(size, Ordering::Relaxed);
         let mut keys: Vec<Key> = {

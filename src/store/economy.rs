@@ -11,7 +11,7 @@ pub(super) struct Economy {
     pub(super) waste_bytes_min: u64,
     /// Generations are when they take more than twice what is in them, and so much more.
     pub(super) size_bytes_min: u64,
-    /// So much of a generation is copied at a time, and so much written between two looks at its
+    /// So much of a generation is copied at a time, and so much changed between two looks at its
     /// size.
     pub(super) slice_bytes: u64,
 }
@@ -22,7 +22,7 @@ impl Default for Economy {
             commit_bytes_max: 4 * 1_024 * 1_024,
             garbage_bytes_max: 64 * 1_024,
             waste_bytes_min: 1_024 * 1_024,
-            size_bytes_min: 32 * 1_024 * 1_024,
+            size_bytes_min: 24 * 1_024 * 1_024,
             slice_bytes: 1_024 * 1_024,
         }
     }

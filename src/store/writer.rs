@@ -310,9 +310,9 @@ impl Writer {
     /// Puts all values, and makes them durable.
     fn put(&mut self) -> Result<(), EngineError> {
         sabotage::begin_commit(&self.shared);
-        let mut bytes = 0;
         // First of all, since it gives space back.
-        for key in self.to_remove() {
+        let (keys, mut bytes) = self.to_remove();
+        for key in keys {
             self.engine.remove(key)?;
             self.compaction.remove(key);
         }
@@ -333,18 +333,22 @@ impl Writer {
                 }
             }
         }
-        self.compaction.note_written(bytes);
+        self.compaction.note_changed(bytes);
         Ok(())
     }
 
-    /// What the commit before has announced, and what belongs to no commit.
-    fn to_remove(&self) -> Vec<Key> {
+    /// What the commit before has announced, with how many bytes it is, and what belongs to no
+    /// commit.
+    fn to_remove(&self) -> (Vec<Key>, u64) {
         let (group, values) = (self.packer.group(), self.packer.value_count());
         let is_stale = |key: &&Key| key.group != group || key.part >= values;
         let stale = self.stale.iter().filter(is_stale).copied();
         let desk = self.shared.desk.lock();
         let leaving = desk.ledger.drafts(desk.ledger.leaving());
-        stale.chain(leaving.flat_map(Draft::keys)).collect()
+        let mut bytes = 0;
+        let leaving = leaving.inspect(|draft| bytes += draft.bytes);
+        let keys = stale.chain(leaving.flat_map(Draft::keys)).collect();
+        (keys, bytes)
     }
 
     /// Notes that a plan is written, and tells.

@@ -32,6 +32,9 @@ use crate::{
     sync::{Rank, RwLock},
 };
 
+/// Of so many groups that have gone what is left in pages goes with one commit, at most.
+const SWEPT_MAX: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Generation {
     folder: PathBuf,
@@ -279,6 +282,14 @@ impl Generation {
 
 impl Engine for Generation {
     fn announce(&self, group: u64, parts: u32) -> Result<(), EngineError> {
+        // Each is one change, so that what it fills is seen.
+        for _ in 0..SWEPT_MAX {
+            let mut was_one = false;
+            self.change(|tree| tree.sweep().map(|swept| was_one = swept))?;
+            if !was_one {
+                break;
+            }
+        }
         self.change(|tree| tree.spread(group, parts))
     }
 

@@ -8,7 +8,6 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     fmt, fs,
     io::ErrorKind,
-    mem,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     thread,
@@ -51,8 +50,10 @@ pub(super) const UNFINISHED: &str = ".generating";
 /// [`super::generation`].
 pub(super) const SEGMENT_BYTES: usize = 2 * 1_024 * 1_024;
 
-/// So many values are spread. What fewer cost when a page is split is less than that.
+/// So many values are spread. What fewer cost when a page is split is less than that; more, with
+/// all pages that are split for them, might fill a segment unseen.
 const SPREAD_MIN: u32 = 4;
+const SPREAD_MAX: u32 = 1_024;
 
 /// So many spacers fill a page however full it was, and the next one to its half.
 const SPACERS_BEHIND: u8 = 16;
@@ -117,13 +118,12 @@ impl Tree {
         }
     }
 
-    /// Makes places for the values of a group, and gives up those of groups that have gone.
+    /// Makes places for the values of a group.
     pub(super) fn spread(&self, group: u64, parts: u32) -> Result<(), EngineError> {
-        let empty = mem::take(&mut self.spacing.lock().empty);
-        empty.into_iter().try_for_each(|group| self.sweep(group))?;
         if parts < SPREAD_MIN {
             return Ok(());
         }
+        let parts = parts.min(SPREAD_MAX);
         self.spacing.lock().left.insert(group, parts);
         let mut behind =
             (0..SPACERS_BEHIND).map(|number| spacer(Key { group, part: parts }, number));
@@ -137,12 +137,14 @@ impl Tree {
         })
     }
 
-    /// Takes out the spacers of a group.
-    fn sweep(&self, group: u64) -> Result<(), EngineError> {
+    /// Takes out the spacers of one group that has gone, and says whether there was one.
+    pub(super) fn sweep(&self) -> Result<bool, EngineError> {
+        let Some(group) = self.spacing.lock().empty.pop() else { return Ok(false) };
         let [first, next] = [group, group + 1].map(|group| bytes_of(Key { group, part: 0 }));
         let keys = self.look(|db| db.range(first..next).keys().collect::<Result<Vec<_>, _>>())?;
         let mut spacers = keys.iter().filter(|key| key.len() == SPACER_BYTES);
-        self.change(|db| spacers.try_for_each(|spacer| db.remove(spacer).map(drop)))
+        self.change(|db| spacers.try_for_each(|spacer| db.remove(spacer).map(drop)))?;
+        Ok(true)
     }
 
     pub(super) fn insert(&self, key: Key, value: &[u8]) -> Result<(), EngineError> {

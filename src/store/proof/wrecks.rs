@@ -15,6 +15,7 @@ use crate::{
     Message,
     store::{
         Store,
+        engine::VALUE_BYTES_MAX,
         place_sled::SledPlace,
         position::Level,
         record::{ItemId, RecoveredBody},
@@ -22,9 +23,9 @@ use crate::{
     },
 };
 
-/// What is this near to damage may be lost with it: the value that it is in, and its neighbours.
+/// What is this near to damage may be lost with it: it may be in one value with it.
 const PAGE_BYTES: usize = 4 * 1_024;
-const PAGES_LOST: usize = 3;
+const PAGES_LOST: usize = VALUE_BYTES_MAX / PAGE_BYTES + 1;
 
 /// Where in a file the bodies of messages are: the pages that their pattern is in.
 type Traces = BTreeMap<ItemId, BTreeSet<usize>>;
@@ -144,7 +145,7 @@ fn try_to_open(folder: &Path) -> bool {
 
 #[test]
 fn what_was_not_hit_is_salvaged() {
-    let (first, damages) = (seed(), count("STORE_DAMAGES", 12));
+    let (first, damages) = (seed(), count("STORE_WRECKS", 12));
     let specimen = Specimen::grow(&mut Dice::new(first), 900, 2_000);
     let data =
         |(name, bytes): &(PathBuf, Option<Vec<u8>>)| bytes.clone().filter(|_| name.ends_with("db"));

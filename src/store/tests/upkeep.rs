@@ -4,6 +4,7 @@ use super::{
     rules::{add, id, message},
     *,
 };
+use crate::store::{place_sled::SledPlace, proof::scratch::Scratch};
 
 fn settle(seq: u64) -> Record {
     Record::Settled(id(seq))
@@ -102,6 +103,26 @@ fn a_generation_that_has_grown_is_written_anew_between_commits() {
     let (_store, recovered) = open(&place, Level::Power);
     let left: Vec<u64> = recovered.messages.iter().map(|found| found.id.seq).collect();
     assert_eq!(left, told);
+}
+
+/// As when a queue is purged.
+#[test]
+fn space_comes_back_when_all_goes_at_once_and_nothing_is_told_any_more() {
+    let scratch = Scratch::new();
+    let place = SledPlace::open_or_create(scratch.path()).unwrap();
+    let economy = Economy { size_bytes_min: 4 * 1_024 * 1_024, ..Economy::default() };
+    let opened = Store::open_with(Box::new(place), Level::Process, u64::MAX, economy);
+    let (store, _) = opened.unwrap();
+    let long = |seq| add(seq, &message(&"x".repeat(1_000)));
+    for some in 0..20 {
+        store.append(&mut (some * 500..(some + 1) * 500).map(long).collect());
+        store.run_once();
+    }
+    tidy(&store);
+    assert!(store.disk_bytes() > 10_000_000, "{}", store.disk_bytes());
+    store.append(&mut (0..10_000).map(settle).collect());
+    tidy(&store);
+    assert!(store.disk_bytes() < 5_000_000, "{}", store.disk_bytes());
 }
 
 #[test]

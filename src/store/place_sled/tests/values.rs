@@ -40,6 +40,45 @@ fn pages_of_the_largest_values_stay_in_the_log() {
     assert_eq!(blobs, 0);
 }
 
+/// Else a segment might be filled, and overwritten, between two syncs.
+#[test]
+fn places_are_made_for_some_of_many_values_only() {
+    let scratch = Scratch::new();
+    let place = open(scratch.path());
+    place.engine().sync().unwrap();
+    let before = place.engine().size().unwrap();
+    place.engine().announce(1, u32::MAX).unwrap();
+    place.engine().sync().unwrap();
+    let grown = place.engine().size().unwrap() - before;
+    assert!((1_024..1_500_000).contains(&grown), "{grown} bytes");
+}
+
+/// As when a queue is purged.
+#[test]
+fn places_are_given_up_a_little_at_a_time() {
+    let scratch = Scratch::new();
+    let place = open(scratch.path());
+    let engine = place.engine();
+    let keys = |group| (0..8).map(move |part| Key { group, part });
+    for group in 1..=300 {
+        engine.announce(group, 8).unwrap();
+        keys(group).for_each(|key| engine.put(key, &[7; 100]).unwrap());
+    }
+    engine.sync().unwrap();
+    (1..=300).flat_map(keys).for_each(|key| engine.remove(key).unwrap());
+    engine.sync().unwrap();
+    let mut growths = Vec::new();
+    for group in 301..=310 {
+        let before = engine.size().unwrap();
+        engine.announce(group, 1).unwrap();
+        engine.sync().unwrap();
+        growths.push(engine.size().unwrap().saturating_sub(before));
+    }
+    eprintln!("{growths:?}");
+    assert!(growths[0] > 0 && growths[9] == 0, "{growths:?}");
+    assert!(growths.iter().all(|grown| *grown < 500_000), "{growths:?}");
+}
+
 #[test]
 fn a_file_of_its_own_is_found_out() {
     let scratch = Scratch::new();
