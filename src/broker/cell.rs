@@ -17,7 +17,7 @@ use super::{
     context::Context,
     dead_letters::DeadLetters,
     intake::Intake,
-    journal::StoredQueue,
+    journal::{Position, StoredQueue},
     mailbox::Tray,
     outlet::Outlet,
     timers::Deadline,
@@ -28,12 +28,11 @@ use crate::{
     engine::{
         definition::{Overflow, QueueDefinition},
         queue::{
-            ConsumerId, Counts, DeleteConditions, DeleteRefused, Effects, Flow, Held, Latency,
-            Peeked, QueueCore, Refused, Settlement, Staging, UnackedKey,
+            ConsumerId, DeleteConditions, DeleteRefused, Effects, Flow, Held, Latency, Peeked,
+            QueueCore, Refused, Settlement, Staging, UnackedKey,
         },
     },
     sync::{Condvar, Mutex, MutexGuard, Rank},
-    time::Moment,
 };
 
 /// Whoever adds a message looks after acks once in so many times. A power of two, well below the
@@ -73,22 +72,10 @@ pub(crate) struct CellState {
     added: u32,
     allowance: Allowance,
     pub(super) dead: DeadLetters,
+    /// When the store will have what it was told last.
+    told_at: Position,
     /// The earliest deadline for which this queue has a timer.
     pub(super) scheduled: Option<Deadline>,
-}
-
-/// The counts of a queue at one moment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) ready: u64,
-    pub(crate) unacked: u64,
-    pub(crate) delayed: u64,
-    pub(crate) moving: u64,
-    pub(crate) bytes: u64,
-    pub(crate) consumers: usize,
-    pub(crate) flow: Flow,
-    pub(crate) oldest: Option<Moment>,
-    pub(crate) counts: Counts,
 }
 
 impl QueueCell {
@@ -104,9 +91,9 @@ impl QueueCell {
         let acks = Acks::new();
         if stored.is_some() {
             // What a store is told is among the things that plain queues know nothing of.
-            core.begin_time(now);
+            core.begin_options(now);
         }
-        if core.is_timed() {
+        if core.has_options() {
             // With options an ack may decide what becomes of other messages.
             let _nothing_yet = acks.begin_urgency();
         }
@@ -117,6 +104,7 @@ impl QueueCell {
             added: 0,
             allowance: Allowance::default(),
             dead: DeadLetters::default(),
+            told_at: Position::NONE,
             scheduled: None,
         };
         if definition.parsed.dead_letter_exchange.is_some() {
@@ -149,9 +137,17 @@ impl QueueCell {
     #[expect(clippy::inline_always, reason = "the path of every publish, with few callers")]
     #[inline(always)]
     pub(crate) fn enqueue_lasting(self: &Arc<Self>, held: Held) -> Result<(), Refused> {
+        self.enqueue_told(held).0
+    }
+
+    /// The same, and says what [`enqueue_stored`](Self::enqueue_stored) does.
+    #[expect(clippy::inline_always, reason = "the path of every publish, with few callers")]
+    #[inline(always)]
+    pub(super) fn enqueue_told(self: &Arc<Self>, held: Held) -> (Result<(), Refused>, Position) {
         let mut after = Aftermath::default();
         let mut state = self.state.lock();
         if self.stored.is_some() {
+            state.told_at = Position::NONE;
             self.place_bodies(&mut state, &held);
         }
         if state.is_turn_of_acks() || state.core.depends_on_settlements() {
@@ -159,9 +155,10 @@ impl QueueCell {
             self.apply_acks(&mut state);
         }
         let result = self.act(&mut state, &mut after, |core, effects| core.enqueue(held, effects));
+        let told_at = state.told_at;
         drop(state);
         after.run(self);
-        result
+        (result, told_at)
     }
 
     /// Adds a message, whatever bounds are declared.
@@ -306,26 +303,6 @@ impl QueueCell {
         self.with(|core, _| (core.ready_messages(), core.told_consumers()))
     }
 
-    pub(crate) fn snapshot(self: &Arc<Self>) -> Snapshot {
-        let mut after = Aftermath::default();
-        let snapshot = {
-            let CellState { core, .. } = &*self.lock(&mut after);
-            Snapshot {
-                ready: core.ready_messages(),
-                unacked: core.unacked_messages(),
-                delayed: core.delayed_messages(),
-                moving: core.moving_messages(),
-                bytes: core.bytes(),
-                consumers: core.consumer_count(),
-                flow: core.flow(),
-                oldest: core.oldest(),
-                counts: core.counts(),
-            }
-        };
-        after.run(self);
-        snapshot
-    }
-
     /// How many consumers there are, for who needs to know nothing else.
     pub(crate) fn consumer_count(&self) -> usize {
         self.state.lock().core.consumer_count()
@@ -456,15 +433,15 @@ impl QueueCell {
     #[inline]
     pub(super) fn carry_out(self: &Arc<Self>, state: &mut CellState, after: &mut Aftermath) {
         after.has_changed = true;
-        let CellState { core, effects, allowance, .. } = &mut *state;
+        let CellState { core, effects, allowance, told_at, .. } = &mut *state;
         if !effects.is_quiet() {
             self.note(core, effects, after);
         }
         if self.stored.is_some() && !effects.staged.is_empty() {
-            self.tell_store(&mut effects.staged);
+            *told_at = self.tell_store(&mut effects.staged);
         }
         after.made_room |= allowance.cover(core.bytes(), &self.context.budget);
-        if core.is_timed() {
+        if core.has_options() {
             self.carry_out_options(state, after);
         }
     }

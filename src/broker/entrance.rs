@@ -21,7 +21,19 @@ pub(crate) fn enqueue(queues: &[Arc<QueueCell>], held: Held) -> Intake {
 #[inline(never)]
 fn put_in_store(journal: &Journal, queues: &[Arc<QueueCell>], held: Held) -> Intake {
     let is_stored = queues.iter().all(|cell| keeps(cell, &held));
-    as_one_step(journal, || put_one_by_one(queues, held)).stored_if(is_stored)
+    let intake = match queues {
+        // What one queue tells is told at once.
+        [cell] if !journal.is_at_step() => put_in_one(cell, held),
+        _ => as_one_step(journal, || put_one_by_one(queues, held)),
+    };
+    intake.stored_if(is_stored)
+}
+
+fn put_in_one(cell: &Arc<QueueCell>, held: Held) -> Intake {
+    let (result, position) = cell.enqueue_stored(held);
+    let mut intake = Intake::of(cell, result);
+    intake.position = position;
+    intake
 }
 
 /// Whether a queue has the store keep a message.

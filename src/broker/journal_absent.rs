@@ -84,11 +84,15 @@ impl Opened {
 }
 
 impl Journal {
-    pub(crate) fn note(&self, _: &StoredQueue, _: &mut Vec<Staged>) {
+    pub(crate) fn note(&self, _: &StoredQueue, _: &mut Vec<Staged>) -> Position {
         match *self {}
     }
 
     pub(crate) fn step<R>(&self, _: impl FnOnce() -> R) -> (R, Position) {
+        match *self {}
+    }
+
+    pub(crate) fn is_at_step(&self) -> bool {
         match *self {}
     }
 

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::cell::{CellState, KEPT_EFFECTS, QueueCell};
-use crate::engine::queue::{Held, Kept, QueueCore, Staged};
+use super::{
+    cell::{CellState, KEPT_EFFECTS, QueueCell},
+    journal::Position,
+};
+use crate::engine::queue::{Held, Kept, QueueCore, Refused, Staged};
 
 impl QueueCell {
     /// Takes in what the store had of it, before anybody uses it. Nothing comes of it before it is
@@ -50,13 +53,25 @@ impl QueueCell {
         self.untold().core.moving_messages() > 0
     }
 
-    /// Tells the store what has happened to messages.
-    #[inline(never)]
-    pub(super) fn tell_store(&self, staged: &mut Vec<Staged>) {
-        if let (Some(journal), Some(stored)) = (&self.context().journal, &self.stored) {
-            journal.note(stored, staged);
+    /// Adds a message, and says when the store will have it, unless that is told with the step that
+    /// this thread is at.
+    pub(crate) fn enqueue_stored(self: &Arc<Self>, held: Held) -> (Result<(), Refused>, Position) {
+        if held.expires() {
+            self.begin_time(&mut self.untold());
         }
+        self.enqueue_told(held)
+    }
+
+    /// Tells the store what has happened to messages, and says when it will have it, unless that is
+    /// told with the step that this thread is at.
+    #[inline(never)]
+    pub(super) fn tell_store(&self, staged: &mut Vec<Staged>) -> Position {
+        let position = match (&self.context().journal, &self.stored) {
+            (Some(journal), Some(stored)) => journal.note(stored, staged),
+            _ => Position::NONE,
+        };
         staged.clear();
         staged.shrink_to(KEPT_EFFECTS);
+        position
     }
 }

@@ -48,10 +48,10 @@ impl QueueCell {
     /// From now on the queue is told the time.
     #[cold]
     pub(super) fn begin_time(&self, state: &mut CellState) {
-        if !state.core.is_timed() {
-            if self.acks.begin_urgency() {
-                self.apply_acks(state);
-            }
+        if !state.core.has_options() && self.acks.begin_urgency() {
+            self.apply_acks(state);
+        }
+        if !state.core.watches_time() {
             state.core.begin_time(self.context().clock.now());
         }
     }
@@ -59,7 +59,7 @@ impl QueueCell {
     /// Tells the queue what time it is, if it wants to know.
     #[inline]
     pub(super) fn tell_time(&self, state: &mut CellState, after: &mut Aftermath) {
-        if state.core.is_timed() {
+        if state.core.watches_time() {
             self.tell(state, self.context().clock.now(), usize::MAX, after);
         }
     }

@@ -70,6 +70,7 @@ mod registry;
 mod reply;
 mod room;
 mod shield;
+mod snapshot;
 mod store_stats;
 mod subscription;
 mod tally;

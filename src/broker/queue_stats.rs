@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    cell::{QueueCell, Snapshot},
-    vhost_state::VhostState,
-};
+use super::{cell::QueueCell, snapshot::Snapshot, vhost_state::VhostState};
 use crate::{
     Message, Name,
     clock::Clock,

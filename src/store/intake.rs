@@ -30,8 +30,10 @@ pub(super) struct Intake {
     wake: Condvar,
     /// For the same, when the last slot is filled of what it is about to take.
     filled: Condvar,
-    /// What the groups count for that are not durable, taken up or not.
-    unwritten_bytes: AtomicU64,
+    /// What all groups counted for that have come, and those of them that are durable or dropped.
+    /// The former changes only in the lock.
+    told_bytes: AtomicU64,
+    forgotten_bytes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,14 @@ pub(super) struct Group {
     pub(super) position: Position,
 }
 
+/// What a group comes to.
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    bytes: u64,
+    /// Whether somebody may wait for it.
+    is_urgent: bool,
+}
+
 /// The place of a group that comes about. It has to be filled: nothing behind it is written before.
 #[derive(Debug)]
 #[must_use = "what comes later waits for it"]
@@ -114,30 +124,27 @@ impl Intake {
             gathered: Mutex::new(Rank::Intake, gathered),
             wake: Condvar::default(),
             filled: Condvar::default(),
-            unwritten_bytes: AtomicU64::new(0),
+            told_bytes: AtomicU64::new(0),
+            forgotten_bytes: AtomicU64::new(0),
         }
     }
 
-    /// Adds a group, and leaves the list empty. An empty group is where the last one is.
-    pub(super) fn append(&self, group: &mut Vec<Record>) -> Position {
-        sabotage::take_in(group);
-        let bytes = group.iter().map(Record::bytes).sum();
-        let is_urgent = group.iter().any(Record::is_urgent);
-        // Before the writer can see it: what it takes away has been added.
-        self.unwritten_bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// Adds a group. An empty one is where the last one is.
+    pub(super) fn append(&self, group: impl Iterator<Item = Record>) -> Position {
+        let mut group = sabotage::take_in(group).peekable();
         let mut gathered = self.gathered.lock();
-        if group.is_empty() {
+        if group.peek().is_none() {
             return gathered.batch.last;
         }
         gathered.batch.last.0 += 1;
         let position = gathered.batch.last;
         if gathered.phase == Phase::Ended {
+            // Dropping a message is other people's code.
             drop(gathered);
-            self.forget(bytes);
-            group.clear();
             return position;
         }
-        gathered.batch.add(group, bytes, position);
+        let Added { bytes, is_urgent } = gathered.batch.add(group, position);
+        self.count(bytes);
         let wakes = gathered.note(is_urgent);
         drop(gathered);
         if wakes {
@@ -154,23 +161,19 @@ impl Intake {
         Slot { position: gathered.batch.last, epoch: gathered.epoch }
     }
 
-    /// Adds the group that a place was kept for, and leaves the list empty.
+    /// Adds the group that a place was kept for.
     #[expect(clippy::needless_pass_by_value, reason = "it is used up")]
-    pub(super) fn fill(&self, slot: Slot, group: &mut Vec<Record>) -> Position {
+    pub(super) fn fill(&self, slot: Slot, group: impl Iterator<Item = Record>) -> Position {
         let Slot { position, epoch } = slot;
-        sabotage::take_in(group);
-        let bytes = group.iter().map(Record::bytes).sum();
-        let is_urgent = group.iter().any(Record::is_urgent);
-        self.unwritten_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let group = sabotage::take_in(group);
         let mut gathered = self.gathered.lock();
         if gathered.phase == Phase::Ended {
             drop(gathered);
-            self.forget(bytes);
-            group.clear();
             return position;
         }
         if epoch == gathered.epoch {
-            gathered.batch.add(group, bytes, position);
+            let Added { bytes, is_urgent } = gathered.batch.add(group, position);
+            self.count(bytes);
             gathered.open -= 1;
             let wakes = gathered.note(is_urgent);
             drop(gathered);
@@ -178,7 +181,8 @@ impl Intake {
                 self.wake.notify_one();
             }
         } else if let Some(sealed) = &mut gathered.sealed {
-            sealed.add(group, bytes, position);
+            let Added { bytes, .. } = sealed.add(group, position);
+            self.count(bytes);
             gathered.sealed_open -= 1;
             let is_whole = gathered.sealed_open == 0;
             drop(gathered);
@@ -276,7 +280,7 @@ impl Intake {
             Phase::Ended => {
                 let last = gathered.batch.last;
                 let sealed = gathered.sealed.take().map_or(0, |batch| batch.bytes());
-                self.unwritten_bytes.fetch_sub(sealed, Ordering::Relaxed);
+                self.forget(sealed);
                 mem::replace(&mut gathered.batch, Batch { last, ..Batch::default() })
             }
         };
@@ -287,11 +291,20 @@ impl Intake {
 
     /// So much of what was told is durable, or dropped.
     pub(super) fn forget(&self, bytes: u64) {
-        self.unwritten_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.forgotten_bytes.fetch_add(bytes, Ordering::Release);
     }
 
+    /// What the groups count for that are not durable, taken up or not.
     pub(super) fn unwritten_bytes(&self) -> u64 {
-        self.unwritten_bytes.load(Ordering::Relaxed)
+        // In this order: what is forgotten was told before.
+        let forgotten = self.forgotten_bytes.load(Ordering::Acquire);
+        self.told_bytes.load(Ordering::Relaxed).saturating_sub(forgotten)
+    }
+
+    /// Counts what has come. The lock is held, so nobody else does.
+    fn count(&self, bytes: u64) {
+        let told = self.told_bytes.load(Ordering::Relaxed);
+        self.told_bytes.store(told + bytes, Ordering::Relaxed);
     }
 }
 
@@ -312,9 +325,15 @@ impl Gathered {
 }
 
 impl Batch {
-    fn add(&mut self, group: &mut Vec<Record>, bytes: u64, position: Position) {
-        self.records.append(group);
-        self.groups.push(Group { end: self.records.len(), bytes, position });
+    fn add(&mut self, group: impl Iterator<Item = Record>, position: Position) -> Added {
+        let mut added = Added { bytes: 0, is_urgent: false };
+        self.records.extend(group.inspect(|record| {
+            added.bytes += record.bytes();
+            added.is_urgent |= record.is_urgent();
+        }));
+        let group = Group { end: self.records.len(), bytes: added.bytes, position };
+        self.groups.push(group);
+        added
     }
 
     /// Puts groups in the order of their places. Those that had a slot came in later than they
@@ -332,8 +351,8 @@ impl Batch {
         });
         let mut groups: Vec<_> = groups.collect();
         groups.sort_unstable_by_key(|(group, _)| group.position);
-        for (Group { bytes, position, .. }, mut of_group) in groups {
-            self.add(&mut of_group, bytes, position);
+        for (Group { position, .. }, of_group) in groups {
+            self.add(of_group.into_iter(), position);
         }
     }
 

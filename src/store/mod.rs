@@ -39,7 +39,7 @@ mod shelf;
 mod writer;
 
 use std::{
-    mem,
+    iter, mem,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -123,10 +123,14 @@ impl Store {
         step == Step::Done
     }
 
-    /// Adds a group, and empties the list. It never waits for a disk; a store that has failed or is
-    /// closed drops it.
-    pub(crate) fn append(&self, group: &mut Vec<Record>) -> Position {
+    /// Adds a group. It never waits for a disk; a store that has failed or is closed drops it.
+    pub(crate) fn tell(&self, group: impl Iterator<Item = Record>) -> Position {
         self.shared.intake.append(group)
+    }
+
+    /// The same with a list, which is emptied.
+    pub(crate) fn append(&self, group: &mut Vec<Record>) -> Position {
+        self.tell(group.drain(..))
     }
 
     /// The place of a group that begins now and is told later: what is told in between is not
@@ -137,12 +141,12 @@ impl Store {
 
     /// Adds the group that a place was kept for, and empties the list.
     pub(crate) fn fill(&self, slot: Slot, group: &mut Vec<Record>) -> Position {
-        self.shared.intake.fill(slot, group)
+        self.shared.intake.fill(slot, group.drain(..))
     }
 
     /// Where the last group is, which somebody waits for from now on.
     pub(crate) fn hurry(&self) -> Position {
-        let position = self.append(&mut Vec::new());
+        let position = self.tell(iter::empty());
         self.shared.intake.hurry();
         position
     }

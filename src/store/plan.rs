@@ -305,7 +305,7 @@ impl<'l> Planner<'l> {
             Record::Entity(serial, entity) => {
                 let id = ItemId { queue: ENTITIES, seq: *serial };
                 if let Some((id, state)) = self.arrive(id, Amendment::default()) {
-                    self.push(id, state, Content::Entity(Box::new(entity.clone())));
+                    self.push(id, state, Content::Entity(entity.clone()));
                 }
             }
             Record::Settled(id) => self.settle(*id),

@@ -27,7 +27,7 @@ pub(crate) const ENTITIES: Serial = 0;
 /// One thing that has happened.
 #[derive(Clone, Debug)]
 pub(crate) enum Record {
-    Entity(Serial, Entity),
+    Entity(Serial, Box<Entity>),
     Message(MessageRecord),
     /// The item is gone. It may be told before the item is: whoever adds a message tells the store
     /// without a lock, and somebody may have settled it by then. Then the item is never written.

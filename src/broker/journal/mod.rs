@@ -62,10 +62,16 @@ impl Journal {
         }));
     }
 
-    /// Notes what has happened to messages of a queue, which is locked.
-    pub(crate) fn note(&self, queue: &StoredQueue, staged: &mut Vec<Staged>) {
+    /// Notes what has happened to messages of a queue, which is locked. Says when it will be
+    /// durable, unless it is told with the step that this thread is at.
+    pub(crate) fn note(&self, queue: &StoredQueue, staged: &mut Vec<Staged>) -> Position {
         let records = staged.drain(..).map(|staged| self.record(queue.serial(), staged));
-        step::note(self, records);
+        step::note(self, records)
+    }
+
+    /// Whether this thread is at a step, with which is told what is noted.
+    pub(crate) fn is_at_step(&self) -> bool {
+        step::is_at(self)
     }
 
     /// Does something as one step, and says when it will be durable. What others do meanwhile on
@@ -81,8 +87,8 @@ impl Journal {
     }
 
     /// Tells what is one step by itself.
-    pub(crate) fn append(&self, mut records: Vec<Record>) -> Position {
-        self.store.append(&mut records)
+    pub(crate) fn append(&self, records: Vec<Record>) -> Position {
+        self.store.tell(records.into_iter())
     }
 
     /// Whether messages are taken that are to be stored.

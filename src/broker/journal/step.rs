@@ -18,7 +18,7 @@ const KEPT_RECORDS: usize = 1_024;
 thread_local! {
     /// The innermost step is the last.
     static STEPS: RefCell<Vec<Step>> = const { RefCell::new(Vec::new()) };
-    /// A list that the next step or note uses.
+    /// A list that the next step uses.
     static SPARE: Cell<Vec<Record>> = const { Cell::new(Vec::new()) };
 }
 
@@ -60,22 +60,24 @@ pub(super) fn run<R>(journal: &Journal, act: impl FnOnce() -> R) -> (R, Position
     (result, begun.end())
 }
 
-/// Notes something in the step that the thread is at, or tells it at once.
-pub(super) fn note(journal: &Journal, records: impl Iterator<Item = Record>) {
+/// Notes something in the step that the thread is at, or tells it at once and says where.
+pub(super) fn note(journal: &Journal, records: impl Iterator<Item = Record>) -> Position {
     let mut records = Some(records);
     let _ = STEPS.try_with(|steps| {
         let mut steps = steps.borrow_mut();
-        let is_own = |step: &&mut Step| step.journal == journal.number && step.slot.is_some();
-        if let Some(step) = steps.last_mut().filter(is_own) {
+        if let Some(step) = steps.last_mut().filter(|step| step.is_open_of(journal)) {
             step.records.extend(records.take().into_iter().flatten());
         }
     });
-    if let Some(records) = records {
-        let mut list = spare();
-        list.extend(records);
-        journal.store.append(&mut list);
-        keep(list);
-    }
+    records.map_or(Position::NONE, |records| journal.store.tell(records))
+}
+
+/// Whether the thread is at a step that something can be noted in.
+pub(super) fn is_at(journal: &Journal) -> bool {
+    let is_last = |steps: &RefCell<Vec<Step>>| {
+        steps.borrow().last().is_some_and(|step| step.is_open_of(journal))
+    };
+    STEPS.try_with(is_last).unwrap_or(false)
 }
 
 /// Tells what this thread has noted in steps that it is still at, since it is about to wait for a
@@ -85,6 +87,10 @@ pub(super) fn let_go() {
 }
 
 impl Step {
+    fn is_open_of(&self, journal: &Journal) -> bool {
+        self.journal == journal.number && self.slot.is_some()
+    }
+
     fn tell(&mut self) {
         if let Some(slot) = self.slot.take() {
             let is_empty = self.records.is_empty();

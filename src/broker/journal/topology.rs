@@ -192,7 +192,7 @@ impl Story {
 
     fn add(&mut self, journal: &Journal, entity: Entity) -> Serial {
         let serial = journal.store.next_serial();
-        self.0.push(Record::Entity(serial, entity));
+        self.0.push(Record::Entity(serial, Box::new(entity)));
         serial
     }
 }
@@ -213,7 +213,7 @@ impl Journal {
         }
         // Two who come at the same time both tell it, which does no harm.
         let entity = Entity::Used { queue: queue.serial, below: None };
-        let position = self.append(vec![Record::Entity(queue.use_serial, entity)]);
+        let position = self.append(vec![Record::Entity(queue.use_serial, Box::new(entity))]);
         queue.used.fetch_max(position.0, Ordering::Release);
         position
     }
@@ -228,7 +228,7 @@ impl Journal {
             0 => gone(queue.use_serial),
             below => {
                 let entity = Entity::Used { queue: queue.serial, below: Some(below) };
-                Record::Entity(queue.use_serial, entity)
+                Record::Entity(queue.use_serial, Box::new(entity))
             }
         };
         self.append(vec![record]);

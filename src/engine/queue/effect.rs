@@ -52,7 +52,7 @@ pub(crate) struct Kept {
 }
 
 /// Whether anyone wants to know what to write. A queue of which somebody does has options, for
-/// which [`begin_time`](super::QueueCore::begin_time) sees; one without pays nothing.
+/// which [`begin_options`](super::QueueCore::begin_options) sees; one without pays nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Staging {
     /// No store: nothing is noted, and a publish pays one comparison.

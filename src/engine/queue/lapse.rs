@@ -10,20 +10,33 @@ use super::{
     Effects, QueueCore, Reason, Recipient, Settlement, UnackedKey,
     consumers::ConsumerId,
     entry::{Entry, Stamp},
-    options::{Options, Place},
+    options::{Options, Place, Timing},
 };
 use crate::time::Moment;
 
 impl<C: Recipient> QueueCore<C> {
+    /// Whether the queue does anything that plain ones know nothing of.
+    #[inline]
+    pub(crate) fn has_options(&self) -> bool {
+        self.options.is_some()
+    }
+
+    /// Prepares for being more than a plain queue.
+    pub(crate) fn begin_options(&mut self, now: Moment) {
+        self.options.get_or_insert_with(|| Box::new(Options::plain(now)));
+    }
+
     /// Whether the queue has to be told the time.
     #[inline]
-    pub(crate) fn is_timed(&self) -> bool {
-        self.options.is_some()
+    pub(crate) fn watches_time(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.timing == Timing::Timed)
     }
 
     /// Prepares for something that depends on time: a message that expires, a delay.
     pub(crate) fn begin_time(&mut self, now: Moment) {
-        self.options.get_or_insert_with(|| Box::new(Options::plain(now)));
+        let options = self.options.get_or_insert_with(|| Box::new(Options::plain(now)));
+        options.now = options.now.max(now);
+        options.timing = Timing::Timed;
     }
 
     /// Tells what time it is, and does what is due, as much of it as `most` at once: what is left

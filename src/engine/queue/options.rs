@@ -29,6 +29,7 @@ use super::{ready::Ready, unacked::Unacked};
 pub(super) struct Options {
     /// The time that the queue was told last. Everything that it does, it does now.
     pub(super) now: Moment,
+    pub(super) timing: Timing,
     /// `x-expires`: the queue goes when nobody has used it for a time.
     pub(super) idle: Option<Idle>,
     /// `x-message-ttl`.
@@ -52,6 +53,13 @@ pub(super) struct Options {
     pub(super) is_reading: bool,
     /// What stayed of the message that went to disk last.
     pub(super) outline: Option<Message>,
+}
+
+/// Whether anything that a queue does depends on time. Once it does, it stays so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timing {
+    Timeless,
+    Timed,
 }
 
 /// Where a message returns to.
@@ -90,7 +98,9 @@ impl Options {
             is_quorum: parsed.queue_type == QueueType::Quorum,
             ..Self::plain(now)
         };
-        let is_used = options.is_timed()
+        let timing = if options.is_timed() { Timing::Timed } else { Timing::Timeless };
+        let options = Self { timing, ..options };
+        let is_used = timing == Timing::Timed
             || options.limit.is_some()
             || options.has_dead_letters
             || options.delivery_limit.is_some()
@@ -102,6 +112,7 @@ impl Options {
     pub(super) fn plain(now: Moment) -> Self {
         Self {
             now,
+            timing: Timing::Timeless,
             idle: None,
             ttl: None,
             notes: Notes::default(),

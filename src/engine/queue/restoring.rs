@@ -3,12 +3,13 @@
 use super::{
     Dead, Effects, Held, Kept, QueueCore, Recipient,
     entry::{Entry, Past, Stamp},
+    options::Timing,
 };
 
 impl<C: Recipient> QueueCore<C> {
     #[allow(dead_code, reason = "only a broker with a store does that")]
     /// Takes in what a store had of this queue when the broker opened: before anybody uses it, in
-    /// the order of the numbers, and with the time told if anything of it depends on time.
+    /// the order of the numbers, and with the time told when it began to have options.
     ///
     /// Of one whose body is on disk there is the outline, and how long the body is. It counts as
     /// enqueued. Bounds are not looked at: it was in the queue with them. What had died goes on its
@@ -33,6 +34,9 @@ impl<C: Recipient> QueueCore<C> {
             self.next_seq = self.next_seq.max(seq.0 + 1);
             return self.ready.push(entry);
         };
+        if ends.is_some() || until.is_some() {
+            options.timing = Timing::Timed;
+        }
         options.note_restored(seq, ends, &mut self.next_seq);
         if let Some(reason) = death.filter(|_| options.has_dead_letters) {
             let Entry { stamp, held } = entry;

@@ -49,7 +49,7 @@ impl Model {
             Record::Entity(serial, entity) => {
                 let id = ItemId { queue: ENTITIES, seq: *serial };
                 if !self.early.remove(&id).is_some_and(|news| news.is_settled) {
-                    self.entities.insert(*serial, entity.clone());
+                    self.entities.insert(*serial, (**entity).clone());
                 }
             }
             Record::Message(told) => {

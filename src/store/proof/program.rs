@@ -108,7 +108,7 @@ impl Program {
                 arguments: Table::from_iter([("x-match", Value::from("all"))]),
             },
         };
-        group.push(Record::Entity(serial(), entity));
+        group.push(Record::Entity(serial(), Box::new(entity)));
     }
 
     /// A message whose news are told before it.

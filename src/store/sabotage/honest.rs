@@ -6,7 +6,11 @@ use crate::store::{record::Record, writer::Shared};
 
 /// A group is told.
 #[inline]
-pub(in crate::store) fn take_in(_group: &mut Vec<Record>) {}
+pub(in crate::store) fn take_in(
+    group: impl Iterator<Item = Record>,
+) -> impl Iterator<Item = Record> {
+    group
+}
 
 /// What has gathered is about to be written.
 #[inline]

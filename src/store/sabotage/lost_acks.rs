@@ -12,8 +12,10 @@ const TIMES: u64 = 1_000;
 /// How many settlements there were.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-pub(in crate::store) fn take_in(group: &mut Vec<Record>) {
-    group.retain(|record| !matches!(record, Record::Settled(_)) || !is_lost());
+pub(in crate::store) fn take_in(
+    group: impl Iterator<Item = Record>,
+) -> impl Iterator<Item = Record> {
+    group.filter(|record| !matches!(record, Record::Settled(_)) || !is_lost())
 }
 
 /// Which it is depends on the process, so that a short one may lose one, too.

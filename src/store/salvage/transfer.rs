@@ -32,7 +32,7 @@ pub(super) struct Transfer<'t> {
 impl Transfer<'_> {
     pub(super) fn entities(&self, estate: &Estate) -> Result<(), OpenError> {
         for (serial, entity) in &estate.entities {
-            self.tell(&mut vec![Record::Entity(*serial, entity.clone())])?;
+            self.tell(&mut vec![Record::Entity(*serial, Box::new(entity.clone()))])?;
         }
         self.write()
     }

@@ -57,7 +57,7 @@ impl Content {
         for record in group {
             match record {
                 Record::Entity(serial, entity) => {
-                    self.entities.insert(*serial, entity.clone());
+                    self.entities.insert(*serial, (**entity).clone());
                 }
                 Record::Message(record) => {
                     let news = self.early.remove(&record.id);
@@ -210,7 +210,7 @@ impl Teller {
                 self.next_seq += 1;
                 let entity =
                     Entity::VirtualHost { name: Name::from(format!("v{}", self.next_seq)) };
-                group.push(Record::Entity(self.next_seq, entity));
+                group.push(Record::Entity(self.next_seq, Box::new(entity)));
             }
             18 => {
                 let at = self.chance.below(content.entities.len() as u64) as usize;

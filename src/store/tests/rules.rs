@@ -420,7 +420,7 @@ fn a_store_without_space_is_closed_and_says_so() {
 #[test]
 fn an_entity_that_is_told_twice_at_once_stays() {
     let place = FaultyPlace::new();
-    let used = || Record::Entity(7, Entity::Used { queue: 1, below: None });
+    let used = || Record::Entity(7, Box::new(Entity::Used { queue: 1, below: None }));
     let store = told(&place, &[&[used(), used()], &[add(1, &message("a"))]]);
     for seq in 2..10 {
         store.append(&mut vec![add(seq, &message("b"))]);

@@ -110,7 +110,7 @@ impl Life {
         let definition = config.definition();
         let mut core = QueueCore::new(&definition, config.defaults(), Moment::ORIGIN);
         let staging = if config.is_stored {
-            core.begin_time(Moment::ORIGIN);
+            core.begin_options(Moment::ORIGIN);
             Staging::Persistent
         } else {
             Staging::Off
@@ -205,7 +205,7 @@ impl Life {
             Step::Publish(letter) => letter.expiration_ms.is_some(),
             _ => false,
         };
-        if needs_time && self.config.has_lapses && !self.core.is_timed() {
+        if needs_time && self.config.has_lapses && !self.core.watches_time() {
             self.core.begin_time(self.now());
         }
     }
@@ -216,7 +216,7 @@ impl Life {
     }
 
     fn tell(&mut self, at: Duration, most: usize, outcome: &mut Outcome) {
-        if !self.core.is_timed() {
+        if !self.core.watches_time() {
             return;
         }
         let outlets = self.core.tell_time(moment(at), most, &mut self.effects);
