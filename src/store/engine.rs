@@ -27,12 +27,6 @@ pub(crate) type Each<'a> = &'a mut dyn FnMut(Key, &[u8]) -> Result<(), EngineErr
 ///
 /// All methods may be called by several threads at a time, but only one changes anything.
 pub(crate) trait Engine: fmt::Debug + Send + Sync {
-    /// Says which values of a group are about to be put: so many, all of them new, and behind all
-    /// that are there. Nothing comes of it; whoever makes room for them now has less to move later.
-    fn announce(&self, _group: u64, _parts: u32) -> Result<(), EngineError> {
-        Ok(())
-    }
-
     /// Puts a value that is not empty. It can be read at once, and survives nothing until it is
     /// written or synced. After a crash before that, it is there as a whole or not at all.
     fn put(&self, key: Key, value: &[u8]) -> Result<(), EngineError>;
@@ -53,6 +47,12 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// From when it returns, all that was changed before it was called survives a power cut. After
     /// a failure nothing is known of it, and nothing will be by trying again.
     fn sync(&self) -> Result<(), EngineError>;
+
+    /// Does a little of what it has put off, and says whether there is more. Nobody waits for it,
+    /// and nothing comes of it but that later changes take less time.
+    fn tidy(&self) -> Result<bool, EngineError> {
+        Ok(false)
+    }
 
     /// The bytes that it takes where it is kept.
     fn size(&self) -> Result<u64, EngineError>;

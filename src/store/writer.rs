@@ -247,7 +247,7 @@ impl Writer {
             self.is_full = false;
             self.shared.progress.set_working();
         }
-        let goes_on = self.rewrite()? | self.compact()?;
+        let goes_on = self.engine.tidy()? | self.rewrite()? | self.compact()?;
         Ok(if goes_on { Step::Done } else { step })
     }
 
@@ -316,7 +316,6 @@ impl Writer {
             self.engine.remove(key)?;
             self.compaction.remove(key);
         }
-        self.engine.announce(self.packer.group(), self.packer.value_count())?;
         for (key, value) in self.packer.values() {
             self.engine.put(key, value)?;
             self.compaction.put(key, value);

@@ -1,6 +1,10 @@
 //! Saving what a damaged store still has.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use leveret::{Broker, Durability, ErrorKind, Message, SalvageReport, StoreFault};
 
@@ -32,9 +36,13 @@ fn body(n: usize) -> String {
     format!("message {n} {}", "x".repeat(n % 700))
 }
 
-fn data(folder: &Folder) -> PathBuf {
-    let mut entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-    entries.find(|path| path.is_dir()).unwrap().join("db")
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The directory of the generation in use.
+fn generation(folder: &Folder) -> PathBuf {
+    entries(folder.path()).into_iter().find(|path| path.is_dir()).unwrap()
 }
 
 /// Everything in a directory.
@@ -51,23 +59,30 @@ fn contents(folder: &Folder) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn change(folder: &Folder, change: impl FnOnce(&mut Vec<u8>)) {
-    let mut bytes = fs::read(data(folder)).unwrap();
-    change(&mut bytes);
-    fs::write(data(folder), bytes).unwrap();
+/// Changes all files that messages are in.
+fn change(folder: &Folder, mut change: impl FnMut(&mut Vec<u8>)) {
+    let has_values = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name == "db" || name.starts_with("redo-")
+    };
+    for path in entries(&generation(folder)).into_iter().filter(has_values) {
+        let mut bytes = fs::read(&path).unwrap();
+        change(&mut bytes);
+        fs::write(path, bytes).unwrap();
+    }
 }
 
 fn flip(folder: &Folder, text: &str) {
+    let mut hits = 0;
     change(folder, |bytes| {
-        let mut hits = 0;
         for at in 0..bytes.len() - text.len() {
             if bytes[at..].starts_with(text.as_bytes()) {
                 bytes[at] ^= 1;
                 hits += 1;
             }
         }
-        assert!(hits > 0, "{text} is there");
     });
+    assert!(hits > 0, "{text} is there");
 }
 
 fn fault(result: leveret::Result<impl std::fmt::Debug>) -> StoreFault {
@@ -144,10 +159,8 @@ fn a_store_that_is_not_damaged_is_saved_whole() {
 #[test]
 fn without_its_other_files_a_store_is_saved_whole() {
     let from = store();
-    let generation = data(&from).parent().unwrap().to_path_buf();
     fs::write(from.path().join("leveret"), "something else").unwrap();
-    for entry in fs::read_dir(&generation).unwrap() {
-        let path = entry.unwrap().path();
+    for path in entries(&generation(&from)) {
         if path.file_name().unwrap().to_string_lossy().starts_with("snap.") {
             fs::write(path, "something else").unwrap();
         }
@@ -177,7 +190,7 @@ fn what_is_refused_leaves_both_as_they_were() {
     let from = store();
     let taken = store();
     let before = [contents(&from), contents(&taken)];
-    let salvage = |to: &std::path::Path| fault(Broker::salvage(from.path(), to));
+    let salvage = |to: &Path| fault(Broker::salvage(from.path(), to));
     assert_eq!(salvage(taken.path()), StoreFault::Occupied);
     assert_eq!(salvage(from.path()), StoreFault::Occupied);
     assert_eq!(salvage(&from.path().join("inside")), StoreFault::Occupied);

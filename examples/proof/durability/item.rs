@@ -8,8 +8,9 @@ use super::dice::Dice;
 
 const CONTENT_TYPE: &str = "application/x-proof";
 
-/// The longest body.
-const BODY_BYTES_MAX: usize = 40 * 1_024;
+/// The longest body. With those that wait there are more than the log in front of a store's
+/// database keeps, so both are at work.
+const BODY_BYTES_MAX: usize = 256 * 1_024;
 
 /// Names a message, or a transaction: who made it, in which life, and as which of its works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -156,7 +156,7 @@ impl Broker {
     /// # let queue = open_or_salvage(path, spare)?.declare_queue("q").durable().declare()?;
     /// # queue.send(leveret::Message::new("kept").persistent())?;
     /// # drop(queue);
-    /// # let data = std::path::Path::new(path).join("gen-1").join("db");
+    /// # let data = std::path::Path::new(path).join("gen-1").join("redo-1");
     /// # let mut bytes = std::fs::read(&data).unwrap();
     /// # let at = bytes.windows(4).position(|window| window == b"kept").unwrap();
     /// # bytes[at] ^= 1;

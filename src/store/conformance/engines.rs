@@ -185,7 +185,8 @@ fn play(open: &Open, dice: &mut Dice) {
                 drop((engine, place));
                 place = open();
             }
-            1..5 => engine.write().unwrap(),
+            1..3 => engine.write().unwrap(),
+            3..5 => drop(engine.tidy().unwrap()),
             5..9 => engine.sync().unwrap(),
             9..60 => {
                 let len = 1 + dice.index(VALUE_BYTES_MAX);
@@ -195,9 +196,7 @@ fn play(open: &Open, dice: &mut Dice) {
             }
             60..65 => {
                 let parts = 1 + u32::try_from(dice.below(12)).unwrap();
-                engine.announce(1_000 + step, parts).unwrap();
-                // Not all of what is announced comes.
-                for part in (0..parts).filter(|_| !dice.one_in(8)).collect::<Vec<_>>() {
+                for part in 0..parts {
                     let len = 1 + dice.index(VALUE_BYTES_MAX);
                     let (key, value) = (Key { group: 1_000 + step, part }, dice.bytes(len));
                     engine.put(key, &value).unwrap();

@@ -10,7 +10,7 @@ use super::{
     engine::{Engine, EngineError, Key, Place},
     memory::MemoryPlace,
     place_simulated::Disk,
-    place_sled::SledPlace,
+    place_sled::{Sizes, SledPlace},
     proof::scratch::Scratch,
 };
 
@@ -28,6 +28,7 @@ const SUBJECTS: &[Subject] = &[
     Subject { name: "memory", fresh: memory },
     Subject { name: "simulated", fresh: simulated },
     Subject { name: "sled", fresh: sled },
+    Subject { name: "sled behind a short log", fresh: short },
 ];
 
 fn memory() -> Open {
@@ -43,6 +44,13 @@ fn simulated() -> Open {
 fn sled() -> Open {
     let scratch = Scratch::new();
     Box::new(move || Box::new(SledPlace::open_or_create(&scratch.vacant()).unwrap()))
+}
+
+fn short() -> Open {
+    let scratch = Scratch::new();
+    Box::new(move || {
+        Box::new(SledPlace::open_or_create_with(&scratch.vacant(), Sizes::SMALL).unwrap())
+    })
 }
 
 /// Checks something of each kind of place.

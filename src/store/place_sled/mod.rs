@@ -1,21 +1,25 @@
-//! A directory with a store in it, kept by sled 0.34.
+//! A directory with a store in it, kept by sled 0.34 behind a log of its own.
 //!
 //! ```text
 //! leveret         what this is, the number of the present generation, the newest durable group
 //! lock            held by who has the store open
 //! room, reserve   space for the time when there is none
 //! kept            data that was damaged, as it was before sled saw it
-//! gen-<n>/        a database of sled's: the present generation, one that is begun beside it
+//! gen-<n>/        a generation: the present one, one that is begun beside it
+//!   redo-<n>      segments of the log that a commit is written to
+//!   db, conf ...  the database of sled's where it goes from there
 //! ```
 //!
 //! The directory changes its meaning only by the renaming of one file, the header. A generation
 //! that the header does not name is left over, and goes when the place is opened.
 
+mod database;
 mod directory;
 mod generation;
 mod header;
 mod kept;
 mod log;
+mod redo;
 mod reserve;
 mod site;
 #[cfg(test)]
@@ -28,14 +32,13 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
-use self::{
-    generation::{Generation, host_error},
-    header::Header,
-    reserve::Reserve,
-};
+use self::{database::host_error, generation::Generation, header::Header, reserve::Reserve};
 pub(crate) use self::{
+    redo::Sizes,
     site::Site,
     wreck::{Copied, Snapshots, Wreck},
 };
@@ -46,6 +49,10 @@ use super::{
 use crate::sync::{Mutex, Rank};
 
 const LOCK: &str = "lock";
+
+/// How often a lock is tried again that somebody holds, and how long it takes until then.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the names of generations begin with; a number follows.
 const GENERATION: &str = "gen-";
@@ -64,6 +71,7 @@ enum Care {
 #[derive(Debug)]
 pub(crate) struct SledPlace {
     folder: PathBuf,
+    sizes: Sizes,
     present: Mutex<Present>,
     ownership: Arc<Ownership>,
 }
@@ -98,27 +106,32 @@ impl SledPlace {
             Contents::Absent | Contents::Nothing => {
                 Err(OpenError::Missing { path: folder.to_path_buf() })
             }
-            Contents::Store => Self::own(folder, Care::KeepTorn),
+            Contents::Store => Self::own(folder, Sizes::default(), Care::KeepTorn),
         }
     }
 
     /// The same for a copy, of which there is no need to keep anything.
     pub(crate) fn open_copy(folder: &Path) -> Result<Self, OpenError> {
-        Self::own(folder, Care::None)
+        Self::own(folder, Sizes::default(), Care::None)
     }
 
     /// Opens the store in a directory, and makes one where there is nothing.
     pub(crate) fn open_or_create(folder: &Path) -> Result<Self, OpenError> {
+        Self::open_or_create_with(folder, Sizes::default())
+    }
+
+    /// The same with a log of a certain size.
+    pub(crate) fn open_or_create_with(folder: &Path, sizes: Sizes) -> Result<Self, OpenError> {
         match Contents::of(folder)? {
             Contents::Absent => {
                 directory::create(folder).map_err(|error| OpenError::writing(folder, &error))?;
             }
             Contents::Nothing | Contents::Store => {}
         }
-        Self::own(folder, Care::KeepTorn)
+        Self::own(folder, sizes, Care::KeepTorn)
     }
 
-    fn own(folder: &Path, care: Care) -> Result<Self, OpenError> {
+    fn own(folder: &Path, sizes: Sizes, care: Care) -> Result<Self, OpenError> {
         let lock = lock(folder)?;
         // Looked at again: who had it open before may have changed it since.
         Contents::of(folder)?;
@@ -138,16 +151,16 @@ impl SledPlace {
             if care == Care::KeepTorn {
                 kept::keep(folder, &path.join(tree::DATA));
             }
-            let opened = match Generation::open(&path, &ownership) {
+            let opened = match Generation::open(&path, sizes, &ownership) {
                 // What was kept takes the space.
                 Err(OpenError::Full { .. }) if kept::forget(folder) => {
-                    Generation::open(&path, &ownership)
+                    Generation::open(&path, sizes, &ownership)
                 }
                 opened => opened,
             };
             (header, opened?)
         } else {
-            let generation = Generation::create(&path, &ownership)?;
+            let generation = Generation::create(&path, sizes, &ownership)?;
             (new_header(folder, 1, 0)?, generation)
         };
         ownership.reserve.take();
@@ -158,7 +171,7 @@ impl SledPlace {
             begun: None,
         };
         let present = Mutex::new(Rank::Place, present);
-        Ok(Self { folder: folder.to_path_buf(), present, ownership })
+        Ok(Self { folder: folder.to_path_buf(), sizes, present, ownership })
     }
 }
 
@@ -190,8 +203,8 @@ impl Place for SledPlace {
             former.generation.doom();
         }
         let path = generation_path(&self.folder, number);
-        let generation = Generation::create(&path, &self.ownership).map_err(engine_error)?;
-        let generation = Arc::new(generation);
+        let generation = Generation::create(&path, self.sizes, &self.ownership);
+        let generation = Arc::new(generation.map_err(engine_error)?);
         let begun = Begun { number, generation: Arc::clone(&generation) };
         self.present.lock().begun = Some(begun);
         Ok(generation)
@@ -276,11 +289,23 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     let path = folder.join(LOCK);
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(|error| OpenError::writing(&path, &error))?;
-    match file.try_lock() {
+    match hold(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: folder.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(OpenError::writing(&path, &error)),
     }
+}
+
+/// Locks a file. Somebody may hold it for a moment who is no owner: a program that is just being
+/// started has all that its parent has.
+fn hold(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::park_timeout(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    file.try_lock()
 }
 
 fn new_header(folder: &Path, generation: u64, noted: u64) -> Result<Header, OpenError> {

@@ -65,6 +65,11 @@ impl Reserve {
         }
     }
 
+    /// Whether it is held, as far as is known.
+    pub(super) fn is_held(&self) -> bool {
+        self.patience.load(Ordering::Relaxed) == HELD
+    }
+
     /// Looks after a commit whether there is plenty of space now, if that is to be looked for.
     pub(super) fn renew(&self) {
         match self.patience.load(Ordering::Relaxed) {

@@ -50,10 +50,12 @@ pub(super) const UNFINISHED: &str = ".generating";
 /// [`super::generation`].
 pub(super) const SEGMENT_BYTES: usize = 2 * 1_024 * 1_024;
 
-/// So many values are spread. What fewer cost when a page is split is less than that; more, with
-/// all pages that are split for them, might fill a segment unseen.
-const SPREAD_MIN: u32 = 4;
-const SPREAD_MAX: u32 = 1_024;
+/// So many values are spread at least. What fewer cost when a page is split is less than that.
+pub(super) const SPREAD_MIN: usize = 4;
+
+/// For so many values places are made at a time: with each ten of them half a page of others may be
+/// rewritten, and all of that has to stay below a segment.
+pub(super) const SPREAD_MAX: usize = 32;
 
 /// So many spacers fill a page however full it was, and the next one to its half.
 const SPACERS_BEHIND: u8 = 16;
@@ -68,8 +70,8 @@ pub(super) type Bytes = Vec<u8>;
 /// # Spacers
 ///
 /// sled rewrites a page when it has been changed ten times, and both halves when one of more than
-/// sixteen values is split; so each value of a large group would be written four to six times.
-/// Hence keys get their places in pages first, while they have empty values: each of a large group
+/// sixteen values is split; so each of many values would be written four to six times. Hence keys
+/// get their places in pages first, while they have empty values: each of many that come at once
 /// with a *spacer* behind it, a key of its own. A page gets no more than eight changes then while
 /// its values come and go, four of each, and is not merged with others meanwhile: the spacers of a
 /// group are taken out when its last value has gone. To whoever asks, what is empty is not there.
@@ -118,23 +120,36 @@ impl Tree {
         }
     }
 
-    /// Makes places for the values of a group.
-    pub(super) fn spread(&self, group: u64, parts: u32) -> Result<(), EngineError> {
-        if parts < SPREAD_MIN {
-            return Ok(());
-        }
-        let parts = parts.min(SPREAD_MAX);
-        self.spacing.lock().left.insert(group, parts);
-        let mut behind =
-            (0..SPACERS_BEHIND).map(|number| spacer(Key { group, part: parts }, number));
-        self.change(|db| {
-            for part in 0..parts {
-                let key = Key { group, part };
-                db.insert(bytes_of(key), &[])?;
-                db.insert(spacer(key, 0), &[])?;
+    /// Makes places for some values that are about to be inserted, in the order of their keys.
+    /// There may be others behind them, of which a page's half is rewritten whenever one is split.
+    pub(super) fn spread(&self, keys: &[Key]) -> Result<(), EngineError> {
+        debug_assert!(keys.len() <= SPREAD_MAX, "{} places", keys.len());
+        {
+            let left = &mut self.spacing.lock().left;
+            for key in keys {
+                *left.entry(key.group).or_default() += 1;
             }
-            behind.try_for_each(|spacer| db.insert(spacer, &[]).map(drop))
+        }
+        let mut places = keys.iter();
+        self.change(|db| {
+            places.try_for_each(|key| {
+                db.insert(bytes_of(*key), &[])?;
+                db.insert(spacer(*key, 0), &[]).map(drop)
+            })
         })
+    }
+
+    /// Ends places that were made, the last of which this is.
+    pub(super) fn end_places(&self, last: Key) -> Result<(), EngineError> {
+        let mut behind = (1..=SPACERS_BEHIND).map(|number| spacer(last, number));
+        self.change(|db| behind.try_for_each(|spacer| db.insert(spacer, &[]).map(drop)))
+    }
+
+    /// The group that the last of its keys is of; zero if there is none.
+    pub(super) fn newest_group(&self) -> Result<u64, EngineError> {
+        let last = self.look(|db| db.last())?;
+        let group = last.as_ref().and_then(|(key, _)| key.first_chunk());
+        Ok(group.map_or(0, |group| u64::from_be_bytes(*group)))
     }
 
     /// Takes out the spacers of one group that has gone, and says whether there was one.

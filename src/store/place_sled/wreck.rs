@@ -9,7 +9,7 @@ use std::{
 use super::{
     Contents, LOCK, directory, generation_number, generation_path,
     header::{self, Header},
-    kept, tree,
+    hold, kept, redo, tree,
 };
 use crate::store::open_error::OpenError;
 
@@ -95,8 +95,9 @@ impl Wreck {
 
     /// The files that values are in.
     pub(crate) fn data(&self) -> Vec<PathBuf> {
-        let path = |number: &u64| generation_path(&self.folder, *number).join(tree::DATA);
-        self.generations.iter().map(path).chain(kept::find(&self.folder)).collect()
+        let folders = self.generations.iter().map(|number| generation_path(&self.folder, *number));
+        let files = folders.flat_map(|folder| files_with_values(&folder));
+        files.chain(kept::find(&self.folder)).collect()
     }
 
     /// Makes a store of one generation where nothing is, of data that was kept if there is any.
@@ -114,7 +115,7 @@ impl Wreck {
         let Ok(names) = directory::names(&from) else { return Ok(Copied::Unreadable) };
         let is_copied = |name: &&String| match name.strip_prefix(tree::SNAPSHOT) {
             Some(_) => snapshots == Snapshots::Kept && tree::is_expected(name),
-            None => [tree::DATA, tree::CONFIGURATION].contains(&name.as_str()),
+            None => tree::CONFIGURATION == *name || has_values(name),
         };
         for name in names.iter().filter(is_copied) {
             let kept = kept::find(&self.folder).filter(|_| name == tree::DATA);
@@ -129,6 +130,15 @@ impl Wreck {
     }
 }
 
+fn files_with_values(folder: &Path) -> Vec<PathBuf> {
+    let names = directory::names(folder).unwrap_or_default();
+    names.iter().filter(|name| has_values(name)).map(|name| folder.join(name)).collect()
+}
+
+fn has_values(name: &str) -> bool {
+    name == tree::DATA || redo::number(name).is_some()
+}
+
 /// Locks what is there. Nothing is made.
 fn lock(folder: &Path) -> Result<Option<File>, OpenError> {
     let path = folder.join(LOCK);
@@ -137,7 +147,7 @@ fn lock(folder: &Path) -> Result<Option<File>, OpenError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OpenError::reading(&path, &error)),
     };
-    match file.try_lock() {
+    match hold(&file) {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: folder.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(OpenError::reading(&path, &error)),

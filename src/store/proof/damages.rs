@@ -22,8 +22,9 @@ use crate::{
     Message,
     store::{
         Store,
+        open_error::OpenError,
         place_simulated::Disk,
-        place_sled::SledPlace,
+        place_sled::{Sizes, SledPlace},
         position::Level,
         record::{Amendment, ItemId, MessageRecord, Record},
     },
@@ -65,7 +66,7 @@ impl Specimen {
         let mut history = History::default();
         let mut truth = Model::default();
         for _ in 0..3 {
-            let place = Box::new(SledPlace::open_or_create(&folder).unwrap());
+            let place = Box::new(open(&folder).unwrap());
             let opened = Life::begin(place, Opening::plain(), &mut history).unwrap();
             let Opened::Alive(mut life) = opened else { panic!("nothing was damaged") };
             for group in 0..groups / 3 {
@@ -104,11 +105,11 @@ impl Specimen {
             let content = content.as_ref().filter(|bytes| !bytes.is_empty() && !is_space(name))?;
             Some((name, content.clone()))
         });
-        let files: Vec<_> = files.collect();
-        let data = files.iter().position(|(name, _)| name.ends_with("db")).unwrap();
-        let chosen = if dice.one_in(4) { dice.index(files.len()) } else { data };
-        let (name, mut bytes) = files[chosen].clone();
-        let at = dice.index(bytes.len());
+        let (data, others): (Vec<_>, Vec<_>) = files.partition(|(name, _)| has_values(name));
+        let chosen = if dice.one_in(4) { &others } else { &data };
+        let (name, mut bytes) = chosen[dice.index(chosen.len())].clone();
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+        let at = dice.index(used);
         let (how, end) = match dice.below(4) {
             0 => {
                 let end = bytes.len();
@@ -138,7 +139,7 @@ impl Specimen {
 
 /// Adds messages that nobody settles, a few at a time.
 fn pile_up(folder: &Path, dice: &mut Dice, truth: &mut Model, messages: u64) {
-    let place = Box::new(SledPlace::open(folder).unwrap());
+    let place = Box::new(open(folder).unwrap());
     let (store, _) = Store::open_unattended(place, Level::Power, 0).unwrap();
     let queue = store.next_serial();
     for seq in 1..=messages {
@@ -163,6 +164,16 @@ impl fmt::Display for Damage {
     }
 }
 
+/// Behind a short log, so that there is something in the database, too.
+pub(super) fn open(folder: &Path) -> Result<SledPlace, OpenError> {
+    SledPlace::open_or_create_with(folder, Sizes::SMALL)
+}
+
+pub(super) fn has_values(name: &Path) -> bool {
+    let name = name.file_name().unwrap().to_string_lossy();
+    name == "db" || name.starts_with("redo-")
+}
+
 fn is_space(name: &Path) -> bool {
     ["room", "reserve"].iter().any(|space| name.ends_with(space))
 }
@@ -172,7 +183,7 @@ fn examine(folder: &Path, truth: &Model, dice: &mut Dice) -> Outcome {
     let mut history = History::default();
     let mut truth = truth.clone();
     for round in 0..2 {
-        let place = match SledPlace::open(folder) {
+        let place = match open(folder) {
             Ok(place) => Box::new(place),
             Err(error) if round == 0 => return Outcome::Refused(error.to_string()),
             Err(error) => return Outcome::Wrong(format!("later it was refused: {error}")),

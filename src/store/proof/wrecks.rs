@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    damages::{Damage, Outcome, Specimen, within_patience},
+    damages::{Damage, Outcome, Specimen, has_values, within_patience},
     dice::{Dice, count, seed},
     model::Model,
     scratch::{Scratch, contents},
@@ -27,8 +27,8 @@ use crate::{
 const PAGE_BYTES: usize = 4 * 1_024;
 const PAGES_LOST: usize = VALUE_BYTES_MAX / PAGE_BYTES + 1;
 
-/// Where in a file the bodies of messages are: the pages that their pattern is in.
-type Traces = BTreeMap<ItemId, BTreeSet<usize>>;
+/// Where the bodies of messages are: the pages of files that their pattern is in.
+type Traces = BTreeMap<ItemId, BTreeSet<(PathBuf, usize)>>;
 
 /// What was found in a salvaged store.
 struct Salvaged {
@@ -41,7 +41,7 @@ fn pattern(message: &Message) -> Option<[u8; 8]> {
     message.body().get(8..16)?.try_into().ok()
 }
 
-fn traces(truth: &Model, file: &[u8]) -> Traces {
+fn traces(truth: &Model, files: &[(PathBuf, Option<Vec<u8>>)]) -> Traces {
     let mut by_turn = HashMap::new();
     for (id, held) in &truth.messages {
         // Pieces of long ones begin anywhere in it.
@@ -52,22 +52,22 @@ fn traces(truth: &Model, file: &[u8]) -> Traces {
         }
     }
     let mut traces = Traces::new();
-    for (at, bytes) in file.windows(8).enumerate() {
-        let Some(ids) = by_turn.get(bytes) else { continue };
-        for id in ids {
-            traces.entry(*id).or_default().insert(at / PAGE_BYTES);
+    for (name, content) in files.iter().filter(|(name, _)| has_values(name)) {
+        for (at, bytes) in content.as_ref().unwrap().windows(8).enumerate() {
+            let Some(ids) = by_turn.get(bytes) else { continue };
+            for id in ids {
+                traces.entry(*id).or_default().insert((name.clone(), at / PAGE_BYTES));
+            }
         }
     }
     traces
 }
 
 /// Whether a message has to come back: all copies of it are far from the damage.
-fn is_safe(pages: &BTreeSet<usize>, damage: &Damage) -> bool {
-    if !damage.file.ends_with("db") {
-        return true;
-    }
+fn is_safe(pages: &BTreeSet<(PathBuf, usize)>, damage: &Damage) -> bool {
     let first = (damage.bytes.start / PAGE_BYTES).saturating_sub(PAGES_LOST);
     let last = damage.bytes.end / PAGE_BYTES + PAGES_LOST;
+    let [first, last] = [first, last].map(|page| (damage.file.clone(), page));
     pages.range(first..=last).next().is_none()
 }
 
@@ -147,12 +147,9 @@ fn try_to_open(folder: &Path) -> bool {
 fn what_was_not_hit_is_salvaged() {
     let (first, damages) = (seed(), count("STORE_WRECKS", 12));
     let specimen = Specimen::grow(&mut Dice::new(first), 900, 2_000);
-    let data =
-        |(name, bytes): &(PathBuf, Option<Vec<u8>>)| bytes.clone().filter(|_| name.ends_with("db"));
-    let data = specimen.files.iter().find_map(data).unwrap();
-    let traces = traces(&specimen.truth, &data);
+    let traces = traces(&specimen.truth, &specimen.files);
     let (messages, known) = (specimen.truth.messages.len(), traces.len());
-    eprintln!("{} bytes, {messages} messages, {known} of them traced", data.len());
+    eprintln!("{messages} messages, {known} of them traced");
     assert!(messages > 2_000 && known > messages / 2);
     let (mut right, mut refused, mut unsafe_ones) = (0, 0, 0);
     for seed in (0..damages).map(|damage| first.wrapping_add(damage)) {

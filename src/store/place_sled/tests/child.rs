@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::open;
+use super::{open, open_short};
 use crate::store::{
     engine::{Key, Place},
     proof::dice::Dice,
@@ -48,13 +48,12 @@ fn plays() {
 
 /// Commits of all sizes. After each sync a note says so, which is seen from outside.
 fn commits(folder: &Path) {
-    let place = open(folder);
+    let place = open_short(folder);
     let mut dice = Dice::new(7);
     let mut last = 0;
     for commit in 1..=60 {
         let engine = place.engine();
         let parts = if commit % 10 == 0 { 300 } else { dice.below(5) };
-        engine.announce(commit, u32::try_from(parts).unwrap() + 1).unwrap();
         for part in 0..=parts {
             let len = 1 + dice.index(8_000);
             let value = dice.bytes(len);
@@ -69,6 +68,7 @@ fn commits(folder: &Path) {
         last = parts;
         engine.sync().unwrap();
         place.note(commit).unwrap();
+        engine.tidy().unwrap();
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
         log::{Condition, examine},
         tree,
     },
-    filled, key, open,
+    filled, key, open, open_short,
 };
 use crate::store::{
     engine::Place,
@@ -29,7 +29,7 @@ fn change(data: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 fn used(folder: &Path) -> std::path::PathBuf {
     filled(folder);
     for life in 1..=3 {
-        let place = open(folder);
+        let place = open_short(folder);
         for group in 1..=400 {
             place.engine().put(key(1_000 * life + group), &[8; 4_000]).unwrap();
             place.engine().remove(key(1_000 * life + group / 2)).unwrap();

@@ -9,9 +9,9 @@ mod space;
 mod syncing;
 mod values;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use super::SledPlace;
+use super::{Ownership, Sizes, SledPlace, database::Database, lock, reserve::Reserve};
 use crate::store::engine::{Engine, Key, Place};
 
 fn key(group: u64) -> Key {
@@ -20,6 +20,17 @@ fn key(group: u64) -> Key {
 
 fn open(folder: &Path) -> SledPlace {
     SledPlace::open_or_create(folder).unwrap()
+}
+
+/// The same behind a short log, so that much of it is settled.
+fn open_short(folder: &Path) -> SledPlace {
+    SledPlace::open_or_create_with(folder, Sizes::SMALL).unwrap()
+}
+
+/// A database in a directory of its own.
+fn database(folder: &Path) -> Database {
+    let ownership = Ownership { _lock: lock(folder).unwrap(), reserve: Reserve::new(folder) };
+    Database::create(&folder.join("gen-1"), &Arc::new(ownership)).unwrap()
 }
 
 /// The groups that have a value.

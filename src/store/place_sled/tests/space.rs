@@ -70,7 +70,7 @@ impl Writer {
         }
         engine.sync()?;
         self.durable.extend(added);
-        Ok(())
+        engine.tidy().map(drop)
     }
 
     fn take(&mut self, engine: &dyn Engine, values: usize) -> Result<(), EngineError> {
@@ -80,7 +80,7 @@ impl Writer {
         }
         engine.sync()?;
         self.durable.retain(|key, _| !keys.contains(key));
-        Ok(())
+        engine.tidy().map(drop)
     }
 
     /// All that was durable can be read; what was not may be there, too.

@@ -1,18 +1,39 @@
-//! That a data sync begins after the last write of each commit, seen from outside.
+//! That what a commit needs is synced before it is told, seen from outside.
 
-use std::fs;
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+};
 
 use super::{child::child, crashes::has_strace};
 use crate::store::proof::scratch::Scratch;
 
-/// What a thread does on the data of the store.
-#[derive(Debug, PartialEq)]
+/// What a thread has done to a file of the store.
+#[derive(Clone, Debug)]
 enum Seen {
-    WriteEnds,
-    SyncBegins(u32),
-    SyncEnds(u32),
+    Written {
+        file: String,
+        is_at_start: bool,
+    },
+    Synced(String),
     /// Written to the header when a sync has returned.
     Note,
+}
+
+/// What was seen, in the order in which it ended.
+#[derive(Debug, Default)]
+struct Trace {
+    /// What has begun in each thread.
+    begun: HashMap<String, Seen>,
+    seen: Vec<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    notes: usize,
+    syncs_of_log: usize,
+    syncs_of_database: usize,
+    begun_anew: usize,
 }
 
 #[test]
@@ -22,56 +43,79 @@ fn what_is_synced_was_written_before() {
     }
     let scratch = Scratch::new();
     let log = scratch.path().join("log");
-    let calls = "trace=pwrite64,write,fdatasync,fsync,sync_file_range";
-    let behind = ["strace", "-f", "-qq", "-y", "-o", log.to_str().unwrap(), "-e", calls];
+    let calls = "trace=pwrite64,write,fdatasync";
+    let behind = ["strace", "-f", "-qq", "-y", "-s", "0", "-o", log.to_str().unwrap(), "-e", calls];
     let status = child("commits", &scratch.vacant(), &behind).status().unwrap();
     assert!(status.success(), "{status}");
-    let log = fs::read_to_string(log).unwrap();
-    let seen: Vec<_> = log.lines().flat_map(seen).collect();
-    let (notes, syncs) = check(&seen);
-    eprintln!("{notes} commits, {syncs} data syncs");
-    assert_eq!(notes, 60);
-    assert!(syncs > notes, "in large commits there are syncs on the way");
+    let mut trace = Trace::default();
+    fs::read_to_string(log).unwrap().lines().for_each(|line| trace.note(line));
+    let counts = check(&trace.seen);
+    eprintln!("{counts:?}");
+    assert_eq!(counts.notes, 60);
+    assert!(counts.syncs_of_log > 60, "in large commits there are syncs on the way");
+    assert!(counts.syncs_of_database > 10 && counts.begun_anew > 10, "much was settled");
 }
 
-/// Between the last write and the note a data sync begins and ends, in each commit.
-fn check(seen: &[Seen]) -> (usize, usize) {
-    let (mut notes, mut syncs) = (0, 0);
-    let mut last_write = None;
-    for (at, call) in seen.iter().enumerate() {
+/// Since its last write each segment of the log was synced when a commit is told, and the database
+/// when a segment is used again.
+fn check(seen: &[Seen]) -> Counts {
+    let mut counts = Counts::default();
+    let mut unsynced = HashSet::new();
+    for call in seen {
         match call {
-            Seen::WriteEnds => last_write = Some(at),
-            Seen::SyncBegins(_) => syncs += 1,
-            Seen::SyncEnds(_) => {}
+            Seen::Written { file, is_at_start } => {
+                let is_log = file.starts_with("redo-");
+                counts.begun_anew += usize::from(is_log && *is_at_start);
+                let is_early = is_log && *is_at_start && unsynced.contains("db");
+                assert!(!is_early, "{file} was overwritten before the database was synced");
+                unsynced.insert(file.clone());
+            }
+            Seen::Synced(file) => {
+                unsynced.remove(file);
+                match file.as_str() {
+                    "db" => counts.syncs_of_database += 1,
+                    _ => counts.syncs_of_log += 1,
+                }
+            }
             Seen::Note => {
-                notes += 1;
-                let since = &seen[last_write.expect("something was written")..at];
-                let has_synced = since.iter().enumerate().any(|(begun, call)| match call {
-                    Seen::SyncBegins(thread) => since[begun..].contains(&Seen::SyncEnds(*thread)),
-                    _ => false,
-                });
-                assert!(has_synced, "commit {notes} was told durable after {since:?}");
+                counts.notes += 1;
+                let early = unsynced.iter().find(|file| file.starts_with("redo-"));
+                assert!(early.is_none(), "commit {} was told before {early:?}", counts.notes);
             }
         }
     }
-    (notes, syncs)
+    counts
 }
 
-fn seen(line: &str) -> Vec<Seen> {
-    let Some((thread, call)) = line.split_once(' ') else { return Vec::new() };
-    let Ok(thread) = thread.parse() else { return Vec::new() };
-    let call = call.trim_start();
-    let (is_data, is_done) = (call.contains("/gen-1/db>"), call.ends_with("= 0"));
-    if call.starts_with("write(") && call.contains("/store/leveret>") {
-        return vec![Seen::Note];
+impl Trace {
+    fn note(&mut self, line: &str) {
+        let Some((thread, call)) = line.split_once(' ') else { return };
+        let call = call.trim_start();
+        if call.starts_with("<... ") {
+            let ended = self.begun.remove(thread).filter(|_| !call.ends_with("= ?"));
+            self.seen.extend(ended);
+        } else if let Some(seen) = seen(call) {
+            if call.ends_with("<unfinished ...>") {
+                self.begun.insert(thread.to_owned(), seen);
+            } else {
+                self.seen.push(seen);
+            }
+        }
     }
-    if call.starts_with("pwrite64(") && is_data || call.contains("pwrite64 resumed>") {
-        return vec![Seen::WriteEnds];
-    }
-    match call.starts_with("fdatasync(") && is_data {
-        true if is_done => vec![Seen::SyncBegins(thread), Seen::SyncEnds(thread)],
-        true => vec![Seen::SyncBegins(thread)],
-        false if is_done && call.contains("fdatasync resumed>") => vec![Seen::SyncEnds(thread)],
-        false => Vec::new(),
+}
+
+fn seen(call: &str) -> Option<Seen> {
+    let (name, rest) = call.split_once('(')?;
+    let path = rest.split_once('<')?.1.split_once('>')?.0;
+    let file = path.rsplit_once('/')?.1.to_owned();
+    let is_data = path.contains("/gen-1/") && (file == "db" || file.starts_with("redo-"));
+    match name {
+        "write" if path.ends_with("/store/leveret") => Some(Seen::Note),
+        "pwrite64" if is_data => {
+            let arguments = rest.split(')').next()?.split(" <unfinished").next()?;
+            Some(Seen::Written { file, is_at_start: arguments.trim_end().ends_with(", 0") })
+        }
+        "fdatasync" if is_data => Some(Seen::Synced(file)),
+        _ => None,
     }
 }
