@@ -164,7 +164,6 @@ impl RedoLog {
             state.take_in(stretch, settled);
         }
         state.spare = spare.into_iter().map(Arc::new).collect();
-        state.undo.clear();
         Ok(Self { folder: folder.to_path_buf(), sizes, state: RwLock::new(Rank::Place, state) })
     }
 
