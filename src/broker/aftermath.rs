@@ -79,6 +79,16 @@ impl Aftermath {
         }
     }
 
+    /// A message is to be dropped.
+    pub(super) fn free_one(&mut self, held: Held) {
+        let errands = self.errands.get_or_insert_default();
+        if errands.freed.is_none() {
+            errands.freed = Some(held);
+        } else {
+            errands.more().freed.push(held);
+        }
+    }
+
     /// Empties the list of what concerns others than the queue.
     pub(super) fn add(&mut self, outward: &mut Vec<Outward>) {
         if !outward.is_empty() {

@@ -28,8 +28,8 @@ use crate::{
     engine::{
         definition::{Overflow, QueueDefinition},
         queue::{
-            ConsumerId, DeleteConditions, DeleteRefused, Effects, Flow, Held, Latency, Peeked,
-            QueueCore, Refused, Settlement, Staging, UnackedKey,
+            ConsumerId, DeleteConditions, DeleteRefused, Effects, Flow, Handed, Held, Latency,
+            Peeked, QueueCore, Refused, Settlement, Staging, UnackedKey,
         },
     },
     sync::{Condvar, Mutex, MutexGuard, Rank},
@@ -93,8 +93,8 @@ impl QueueCell {
             // What a store is told is among the things that plain queues know nothing of.
             core.begin_options(now);
         }
-        if core.has_options() {
-            // With options an ack may decide what becomes of other messages.
+        if core.needs_care() {
+            // An ack may decide what becomes of other messages.
             let _nothing_yet = acks.begin_urgency();
         }
         let state = CellState {
@@ -208,13 +208,14 @@ impl QueueCell {
         self.with(|core, effects| core.settle(keys, settlement, effects))
     }
 
-    /// Accepts a hand-out. The queue may be told later, which nobody can see; see [`Acks`]. One
-    /// that is stored is told now: by another thread its store would be told in another step.
+    /// Accepts a hand-out that does not end by itself. The queue may be told later, which nobody
+    /// can see; see [`Acks`]. A store is told now: what is told it later may follow from the ack.
     #[inline]
-    pub(crate) fn accept(self: &Arc<Self>, key: UnackedKey, bytes: u64) {
+    pub(crate) fn accept(self: &Arc<Self>, key: UnackedKey, handed: &Handed) {
         if self.stored.is_some() {
-            self.settle(&[key], Settlement::Accept);
-        } else if self.acks.note(key, bytes, self) {
+            self.tell_accepted(handed);
+        }
+        if self.acks.note(key, handed.bytes(), self) {
             self.tell_acks();
         }
     }
@@ -424,7 +425,7 @@ impl QueueCell {
         let CellState { core, effects, told, .. } = state;
         self.acks.take(told);
         if !told.is_empty() {
-            core.settle(told, Settlement::Accept, effects);
+            core.accept_told(told, effects);
             told.clear();
         }
     }
@@ -438,10 +439,10 @@ impl QueueCell {
             self.note(core, effects, after);
         }
         if self.stored.is_some() && !effects.staged.is_empty() {
-            *told_at = self.tell_store(&mut effects.staged);
+            *told_at = self.tell_store(&mut effects.staged, after);
         }
         after.made_room |= allowance.cover(core.bytes(), &self.context.budget);
-        if core.has_options() {
+        if core.needs_care() {
             self.carry_out_options(state, after);
         }
     }

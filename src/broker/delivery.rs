@@ -422,7 +422,7 @@ impl Acker {
         if self.message.has_lease() {
             return self.ack_in_time(key);
         }
-        self.cell().accept(key, self.bytes());
+        self.cell().accept(key, &self.message);
         Ok(())
     }
 
@@ -557,10 +557,6 @@ impl Acker {
             Origin::Consumer(consumer) => consumer.has_accepted(key),
             Origin::Queue(_) => false,
         }
-    }
-
-    fn bytes(&self) -> u64 {
-        self.message.bytes()
     }
 
     fn check_open(&self) -> Result<()> {

@@ -84,7 +84,11 @@ impl Opened {
 }
 
 impl Journal {
-    pub(crate) fn note(&self, _: &StoredQueue, _: &mut Vec<Staged>) -> Position {
+    pub(crate) fn note(&self, _: &StoredQueue, _: &[Staged]) -> Position {
+        match *self {}
+    }
+
+    pub(crate) fn note_settled(&self, _: &StoredQueue, _: Seq) {
         match *self {}
     }
 

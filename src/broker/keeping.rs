@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{
+    aftermath::Aftermath,
     cell::{CellState, KEPT_EFFECTS, QueueCell},
     journal::Position,
 };
-use crate::engine::queue::{Held, Kept, QueueCore, Refused, Staged};
+use crate::engine::queue::{Handed, Held, Kept, QueueCore, Refused, Staged};
 
 impl QueueCell {
     /// Takes in what the store had of it, before anybody uses it. Nothing comes of it before it is
@@ -18,8 +19,13 @@ impl QueueCell {
     ) {
         let mut state = self.untold();
         let CellState { core, effects, .. } = &mut *state;
+        let needed_care = core.needs_care();
         for (kept, held, on_disk) in messages {
             core.restore(kept, held, on_disk, effects);
+        }
+        if core.needs_care() && !needed_care {
+            // As with a queue that is declared so.
+            let _nothing_yet = self.acks.begin_urgency();
         }
     }
 
@@ -62,15 +68,29 @@ impl QueueCell {
         self.enqueue_told(held)
     }
 
+    /// Tells the store that a message is done with, if it has it.
+    #[inline(never)]
+    pub(super) fn tell_accepted(&self, handed: &Handed) {
+        if let (Some(journal), Some(stored), Some(seq)) =
+            (&self.context().journal, &self.stored, handed.stored_seq())
+        {
+            journal.note_settled(stored, seq);
+        }
+    }
+
     /// Tells the store what has happened to messages, and says when it will have it, unless that is
     /// told with the step that this thread is at.
     #[inline(never)]
-    pub(super) fn tell_store(&self, staged: &mut Vec<Staged>) -> Position {
+    pub(super) fn tell_store(&self, staged: &mut Vec<Staged>, after: &mut Aftermath) -> Position {
         let position = match (&self.context().journal, &self.stored) {
             (Some(journal), Some(stored)) => journal.note(stored, staged),
             _ => Position::NONE,
         };
-        staged.clear();
+        while let Some(staged) = staged.pop() {
+            if let Staged::Added(_, held) = staged {
+                after.free_one(held);
+            }
+        }
         staged.shrink_to(KEPT_EFFECTS);
         position
     }

@@ -48,7 +48,7 @@ impl QueueCell {
     /// From now on the queue is told the time.
     #[cold]
     pub(super) fn begin_time(&self, state: &mut CellState) {
-        if !state.core.has_options() && self.acks.begin_urgency() {
+        if !state.core.needs_care() && self.acks.begin_urgency() {
             self.apply_acks(state);
         }
         if !state.core.watches_time() {

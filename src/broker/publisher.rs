@@ -263,7 +263,7 @@ impl Publisher {
                 Ok(self.receipt(intake))
             }
             None => {
-                window.open(intake.position, published, context);
+                window.open(intake.position, published);
                 Ok(self.receipt(intake))
             }
             Some(queue) => {

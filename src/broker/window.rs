@@ -44,14 +44,16 @@ impl Window {
     /// nothing else is.
     pub(crate) fn has_room(&self, messages: u64, context: &Context) -> bool {
         let mut state = self.state.lock();
-        state.look(context);
+        // Who has decided on what is looked at only when it matters.
+        if state.messages + messages > self.max {
+            state.look(context);
+        }
         state.messages == 0 || state.messages + messages <= self.max
     }
 
     /// Counts messages that wait for the disk.
-    pub(crate) fn open(&self, position: Position, messages: u64, context: &Context) {
+    pub(crate) fn open(&self, position: Position, messages: u64) {
         let mut state = self.state.lock();
-        state.look(context);
         state.messages += messages;
         state.open.push_back((position, messages));
     }

@@ -2,21 +2,19 @@
 
 use std::{mem, time::Duration};
 
-use super::{position::Position, record::Record, sabotage};
+use super::{
+    batch::Batch,
+    position::Position,
+    told::{Told, Weight},
+};
 use crate::sync::{
     Condvar, Mutex, MutexGuard, Rank,
     atomic::{AtomicU64, Ordering},
 };
 
-/// What a record counts for beside the message in it.
-const RECORD_BYTES: u64 = 32;
-
 /// How long what nobody waits for may lie, settlements above all, before it is written without
 /// anything else.
 const PATIENCE: Duration = Duration::from_millis(5);
-
-/// A list that was longer than this gives its memory back once it is empty.
-const RECORDS_KEPT_MAX: usize = 16 * 1_024;
 
 /// Where groups gather while others are written.
 ///
@@ -72,33 +70,6 @@ pub(super) enum Phase {
     Ended,
 }
 
-/// Groups in the order in which they were told.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) records: Vec<Record>,
-    pub(super) groups: Vec<Group>,
-    /// Of the last group; of the one before the first, if there is none.
-    pub(super) last: Position,
-}
-
-/// What was told at once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Group {
-    /// Where its records end in the batch; those of the next one begin there.
-    pub(super) end: usize,
-    /// What it counts for.
-    pub(super) bytes: u64,
-    pub(super) position: Position,
-}
-
-/// What a group comes to.
-#[derive(Clone, Copy, Debug)]
-struct Added {
-    bytes: u64,
-    /// Whether somebody may wait for it.
-    is_urgent: bool,
-}
-
 /// The place of a group that comes about. It has to be filled: nothing behind it is written before.
 #[derive(Debug)]
 #[must_use = "what comes later waits for it"]
@@ -129,21 +100,15 @@ impl Intake {
         }
     }
 
-    /// Adds a group. An empty one is where the last one is.
-    pub(super) fn append(&self, group: impl Iterator<Item = Record>) -> Position {
-        let mut group = sabotage::take_in(group).peekable();
+    /// Adds a group.
+    pub(super) fn append(&self, tell: impl FnOnce(&mut Told)) -> Position {
         let mut gathered = self.gathered.lock();
-        if group.peek().is_none() {
-            return gathered.batch.last;
-        }
-        gathered.batch.last.0 += 1;
+        gathered.batch.last = gathered.batch.last.next();
         let position = gathered.batch.last;
         if gathered.phase == Phase::Ended {
-            // Dropping a message is other people's code.
-            drop(gathered);
             return position;
         }
-        let Added { bytes, is_urgent } = gathered.batch.add(group, position);
+        let Weight { bytes, is_urgent, .. } = gathered.batch.add(position, tell);
         self.count(bytes);
         let wakes = gathered.note(is_urgent);
         drop(gathered);
@@ -156,23 +121,21 @@ impl Intake {
     /// The place of a group that begins now.
     pub(super) fn reserve(&self) -> Slot {
         let mut gathered = self.gathered.lock();
-        gathered.batch.last.0 += 1;
+        gathered.batch.last = gathered.batch.last.next();
         gathered.open += 1;
         Slot { position: gathered.batch.last, epoch: gathered.epoch }
     }
 
     /// Adds the group that a place was kept for.
     #[expect(clippy::needless_pass_by_value, reason = "it is used up")]
-    pub(super) fn fill(&self, slot: Slot, group: impl Iterator<Item = Record>) -> Position {
+    pub(super) fn fill(&self, slot: Slot, tell: impl FnOnce(&mut Told)) -> Position {
         let Slot { position, epoch } = slot;
-        let group = sabotage::take_in(group);
         let mut gathered = self.gathered.lock();
         if gathered.phase == Phase::Ended {
-            drop(gathered);
             return position;
         }
         if epoch == gathered.epoch {
-            let Added { bytes, is_urgent } = gathered.batch.add(group, position);
+            let Weight { bytes, is_urgent, .. } = gathered.batch.add(position, tell);
             self.count(bytes);
             gathered.open -= 1;
             let wakes = gathered.note(is_urgent);
@@ -181,7 +144,7 @@ impl Intake {
                 self.wake.notify_one();
             }
         } else if let Some(sealed) = &mut gathered.sealed {
-            let Added { bytes, .. } = sealed.add(group, position);
+            let Weight { bytes, .. } = sealed.add(position, tell);
             self.count(bytes);
             gathered.sealed_open -= 1;
             let is_whole = gathered.sealed_open == 0;
@@ -193,15 +156,16 @@ impl Intake {
         position
     }
 
-    /// Somebody waits for what has gathered.
-    pub(super) fn hurry(&self) {
-        let wakes = {
-            let mut gathered = self.gathered.lock();
-            !gathered.batch.groups.is_empty() && gathered.note(true)
-        };
+    /// Somebody waits for what has gathered. It says where the last group of it is.
+    pub(super) fn hurry(&self) -> Position {
+        let mut gathered = self.gathered.lock();
+        let last = gathered.batch.last;
+        let wakes = !gathered.batch.groups.is_empty() && gathered.note(true);
+        drop(gathered);
         if wakes {
             self.wake.notify_one();
         }
+        last
     }
 
     /// Sets apart all that has gathered, with the memory of another batch for what comes, and waits
@@ -281,7 +245,7 @@ impl Intake {
                 let last = gathered.batch.last;
                 let sealed = gathered.sealed.take().map_or(0, |batch| batch.bytes());
                 self.forget(sealed);
-                mem::replace(&mut gathered.batch, Batch { last, ..Batch::default() })
+                mem::replace(&mut gathered.batch, Batch::behind(last))
             }
         };
         drop(gathered);
@@ -321,72 +285,5 @@ impl Gathered {
             self.attention = Attention::Nothing;
         }
         wakes
-    }
-}
-
-impl Batch {
-    fn add(&mut self, group: impl Iterator<Item = Record>, position: Position) -> Added {
-        let mut added = Added { bytes: 0, is_urgent: false };
-        self.records.extend(group.inspect(|record| {
-            added.bytes += record.bytes();
-            added.is_urgent |= record.is_urgent();
-        }));
-        let group = Group { end: self.records.len(), bytes: added.bytes, position };
-        self.groups.push(group);
-        added
-    }
-
-    /// Puts groups in the order of their places. Those that had a slot came in later than they
-    /// began.
-    fn put_in_order(&mut self) {
-        if self.groups.is_sorted_by_key(|group| group.position) {
-            return;
-        }
-        let mut records = mem::take(&mut self.records).into_iter();
-        let mut start = 0;
-        let groups = self.groups.drain(..).map(|group| {
-            let of_group: Vec<_> = records.by_ref().take(group.end - start).collect();
-            start = group.end;
-            (group, of_group)
-        });
-        let mut groups: Vec<_> = groups.collect();
-        groups.sort_unstable_by_key(|(group, _)| group.position);
-        for (Group { position, .. }, of_group) in groups {
-            self.add(of_group.into_iter(), position);
-        }
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.groups.iter().map(|group| group.bytes).sum()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.records.clear();
-        self.groups.clear();
-        if self.records.capacity() > RECORDS_KEPT_MAX {
-            *self = Self::default();
-        }
-    }
-}
-
-impl Record {
-    /// Whether somebody may wait for it.
-    fn is_urgent(&self) -> bool {
-        match self {
-            Self::Settled(_) | Self::Amended(..) | Self::Moved(..) => false,
-            Self::Entity(..) | Self::Message(_) | Self::QueueEnded(_) => true,
-        }
-    }
-
-    /// What it counts for until it is durable.
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Message(record) => RECORD_BYTES + u64::from(record.message.bytes()),
-            Self::Entity(..)
-            | Self::Settled(_)
-            | Self::Amended(..)
-            | Self::Moved(..)
-            | Self::QueueEnded(_) => RECORD_BYTES,
-        }
     }
 }

@@ -27,7 +27,7 @@ use super::{
     codec::Run,
     engine::Key,
     part::{Draft, Kind, Summary},
-    places::Places,
+    places::{Look, Places},
     record::{Amendment, ItemId, Serial},
 };
 
@@ -150,16 +150,18 @@ impl Ledger {
         for (queue, block) in &changes.ended {
             self.end_queue(*queue, id(*block));
         }
-        for (item, block) in &changes.settled {
-            self.settle(*item, id(*block));
-        }
+        let mut places = mem::take(&mut self.places);
+        places.remove_all(&changes.settled, |item, block, control| {
+            self.end(item, block, id(control));
+        });
+        self.places = places;
         self.move_all(&changes.moved, id);
         for (item, state, block) in &changes.amended {
             self.amend(*item, *state, id(*block));
         }
-        for (item, block) in &changes.added {
-            self.add(*item, id(*block));
-        }
+        let mut places = mem::take(&mut self.places);
+        places.insert_all(&changes.added, id, |item, block, former| self.add(item, block, former));
+        self.places = places;
         for (item, state) in &changes.known {
             self.altered.entry(*item).or_default().state = Some(*state);
         }
@@ -353,6 +355,11 @@ impl Ledger {
         self.places.get(id)
     }
 
+    /// The same for many, one after the other.
+    pub(super) fn look(&self) -> Look<'_> {
+        self.places.look()
+    }
+
     /// What an item is known by in its block.
     pub(super) fn origin(&self, id: ItemId) -> ItemId {
         let altered = if self.altered.is_empty() { None } else { self.altered.get(&id) };
@@ -409,8 +416,8 @@ impl Ledger {
         self.needed_bytes += block.share * u64::from(block.live);
     }
 
-    fn add(&mut self, id: ItemId, to: u32) {
-        let former = self.places.insert(id, to);
+    /// An item is in a block now, and no more in a former one.
+    fn add(&mut self, id: ItemId, to: u32, former: Option<u32>) {
         // Before the former one is lost, which may be in the same block.
         if let Some(block) = self.block_mut(to) {
             block.items += 1;
@@ -434,12 +441,6 @@ impl Ledger {
         }
         if let Some(control) = control {
             self.release(control, 1);
-        }
-    }
-
-    fn settle(&mut self, id: ItemId, control: u32) {
-        if let Some(block) = self.places.remove(id) {
-            self.end(id, block, control);
         }
     }
 

@@ -8,6 +8,7 @@
 //!
 //! What gathers is bounded by whoever tells: [`Store::unwritten_bytes`] says how much it is.
 
+mod batch;
 mod codec;
 mod compaction;
 #[cfg(test)]
@@ -36,18 +37,20 @@ mod recovery;
 mod sabotage;
 pub(crate) mod salvage;
 mod shelf;
+mod told;
 mod writer;
 
 use std::{
-    iter, mem,
+    mem,
     sync::Arc,
     thread::{self, JoinHandle},
 };
 
 use self::{
+    batch::{Batch, Content},
     economy::Economy,
     engine::{EngineError, Key, Place},
-    intake::{Batch, Phase},
+    intake::Phase,
     position::{Level, Position, State},
     record::{ItemId, Record, Recovered, Serial},
     recovery::Found,
@@ -56,6 +59,7 @@ use self::{
 pub(crate) use self::{
     failure::{StoreError, StoreFailure},
     intake::Slot,
+    told::Told,
 };
 use crate::{
     Message,
@@ -124,13 +128,14 @@ impl Store {
     }
 
     /// Adds a group. It never waits for a disk; a store that has failed or is closed drops it.
-    pub(crate) fn tell(&self, group: impl Iterator<Item = Record>) -> Position {
-        self.shared.intake.append(group)
+    #[inline]
+    pub(crate) fn tell(&self, tell: impl FnOnce(&mut Told)) -> Position {
+        self.shared.intake.append(tell)
     }
 
-    /// The same with a list, which is emptied.
-    pub(crate) fn append(&self, group: &mut Vec<Record>) -> Position {
-        self.tell(group.drain(..))
+    /// The same with a list.
+    pub(crate) fn append(&self, group: &[Record]) -> Position {
+        self.tell(|told| told.records(group))
     }
 
     /// The place of a group that begins now and is told later: what is told in between is not
@@ -139,16 +144,14 @@ impl Store {
         self.shared.intake.reserve()
     }
 
-    /// Adds the group that a place was kept for, and empties the list.
-    pub(crate) fn fill(&self, slot: Slot, group: &mut Vec<Record>) -> Position {
-        self.shared.intake.fill(slot, group.drain(..))
+    /// Adds the group that a place was kept for.
+    pub(crate) fn fill(&self, slot: Slot, group: &mut Told) -> Position {
+        self.shared.intake.fill(slot, |told| told.append(group))
     }
 
     /// Where the last group is, which somebody waits for from now on.
     pub(crate) fn hurry(&self) -> Position {
-        let position = self.tell(iter::empty());
-        self.shared.intake.hurry();
-        position
+        self.shared.intake.hurry()
     }
 
     /// A serial that no entity ever had.
@@ -322,18 +325,9 @@ fn find_unwritten(desk: &Desk, shared: &Shared, id: ItemId) -> Result<Message, I
         return Err(id);
     }
     let mut sought = id;
-    let mut look = |batch: &Batch| {
-        batch.records.iter().rev().find_map(|record| match record {
-            Record::Message(record) if record.id == sought => Some(record.message.clone()),
-            Record::Moved(from, place) if ItemId { seq: *place, ..*from } == sought => {
-                sought = *from;
-                None
-            }
-            _ => None,
-        })
-    };
+    let mut look = |batch: &Batch| batch.find(&mut sought).map(Content::message);
     let found = shared.intake.look(&mut look).or_else(|| look(&desk.backlog));
-    found.ok_or(sought)
+    found.map_or(Err(sought), |message| Ok(message.expect("this process has written it")))
 }
 
 #[cfg(test)]

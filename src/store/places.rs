@@ -14,6 +14,14 @@ pub(super) struct Places {
     queues: HashMap<Serial, Pages, foldhash::fast::RandomState>,
 }
 
+/// Looks for one after the other, which mostly are on the same page.
+#[derive(Debug)]
+pub(super) struct Look<'p> {
+    places: &'p Places,
+    /// The last one that was looked for, and the page that it would be on.
+    last: Option<(ItemId, Option<&'p Page>)>,
+}
+
 type Pages = HashMap<u64, Page, foldhash::fast::RandomState>;
 
 /// How many places a page has.
@@ -42,30 +50,67 @@ enum Page {
 impl Places {
     /// Takes a place, and says what was there. The number is less than `u32::MAX`.
     pub(super) fn insert(&mut self, id: ItemId, number: u32) -> Option<u32> {
-        debug_assert_ne!(number, FREE);
-        let page = self.queues.entry(id.queue).or_default().entry(id.seq / PLACES);
-        page.or_insert_with(|| Page::Listed(Vec::new())).insert(place(id.seq), number)
+        let mut former = None;
+        self.insert_all(&[(id, number)], |number| number, |_, _, found| former = found);
+        former
+    }
+
+    /// Takes places, each with a number that is less than `u32::MAX`, and shows what was there.
+    pub(super) fn insert_all<T: Copy>(
+        &mut self,
+        taken: &[(ItemId, T)],
+        number: impl Fn(T) -> u32,
+        mut each: impl FnMut(ItemId, u32, Option<u32>),
+    ) {
+        for run in taken.chunk_by(|(one, _), (next, _)| is_same_page(*one, *next)) {
+            let Some((first, _)) = run.first() else { continue };
+            let page = self.queues.entry(first.queue).or_default().entry(first.seq / PLACES);
+            let page = page.or_insert_with(|| Page::Listed(Vec::new()));
+            for (id, of) in run {
+                let number = number(*of);
+                debug_assert_ne!(number, FREE);
+                each(*id, number, page.insert(place(id.seq), number));
+            }
+        }
     }
 
     /// Frees a place, and says what was there.
     pub(super) fn remove(&mut self, id: ItemId) -> Option<u32> {
-        let hash_map::Entry::Occupied(mut pages) = self.queues.entry(id.queue) else {
-            return None;
-        };
-        let hash_map::Entry::Occupied(mut page) = pages.get_mut().entry(id.seq / PLACES) else {
-            return None;
-        };
-        let removed = page.get_mut().remove(place(id.seq));
-        if page.get().is_empty() {
-            page.remove();
-            let pages_left = pages.get_mut();
-            if pages_left.is_empty() {
-                pages.remove();
-            } else if pages_left.capacity() > 4 * pages_left.len() + 16 {
-                pages_left.shrink_to_fit();
+        let mut removed = None;
+        self.remove_all(&[(id, ())], |_, found, ()| removed = Some(found));
+        removed
+    }
+
+    /// Frees places, and shows what was there.
+    pub(super) fn remove_all<T: Copy>(
+        &mut self,
+        freed: &[(ItemId, T)],
+        mut each: impl FnMut(ItemId, u32, T),
+    ) {
+        for run in freed.chunk_by(|(one, _), (next, _)| is_same_page(*one, *next)) {
+            let Some((first, _)) = run.first() else { continue };
+            let hash_map::Entry::Occupied(mut pages) = self.queues.entry(first.queue) else {
+                continue;
+            };
+            let hash_map::Entry::Occupied(mut page) = pages.get_mut().entry(first.seq / PLACES)
+            else {
+                continue;
+            };
+            for (id, with) in run {
+                if let Some(number) = page.get_mut().remove(place(id.seq)) {
+                    each(*id, number, *with);
+                }
+            }
+            if page.get().is_empty() {
+                page.remove();
+                let pages_left = pages.get_mut();
+                if pages_left.is_empty() {
+                    pages.remove();
+                } else if pages_left.capacity() > 4 * pages_left.len() + 16 {
+                    pages_left.shrink_to_fit();
+                }
             }
         }
-        removed
     }
 
     /// Frees all places of a queue, and shows what was there.
@@ -87,12 +132,43 @@ impl Places {
     }
 
     pub(super) fn get(&self, id: ItemId) -> Option<u32> {
-        self.queues.get(&id.queue)?.get(&(id.seq / PLACES))?.get(place(id.seq))
+        self.page(id)?.get(place(id.seq))
+    }
+
+    /// For who asks for many, one after the other.
+    pub(super) fn look(&self) -> Look<'_> {
+        Look { places: self, last: None }
     }
 
     pub(super) fn has_queue(&self, queue: Serial) -> bool {
         self.queues.contains_key(&queue)
     }
+}
+
+impl Places {
+    fn page(&self, id: ItemId) -> Option<&Page> {
+        self.queues.get(&id.queue)?.get(&(id.seq / PLACES))
+    }
+}
+
+impl Look<'_> {
+    #[inline]
+    pub(super) fn get(&mut self, id: ItemId) -> Option<u32> {
+        let page = match self.last {
+            Some((last, page)) if is_same_page(last, id) => page,
+            _ => {
+                let page = self.places.page(id);
+                self.last = Some((id, page));
+                page
+            }
+        };
+        page?.get(place(id.seq))
+    }
+}
+
+#[inline]
+fn is_same_page(one: ItemId, other: ItemId) -> bool {
+    one.queue == other.queue && one.seq / PLACES == other.seq / PLACES
 }
 
 fn place(seq: u64) -> u8 {

@@ -3,192 +3,178 @@
 //! A plan changes nothing: if there is no space for it, it is forgotten, and another one is made of
 //! the same groups later.
 
-use std::{
-    collections::{HashMap, HashSet},
-    mem,
-};
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
 use super::{
-    codec::{self, EntityBytes, HEADS_MAX, RUN_BYTES, Run},
+    batch::{Batch, Content, Note, Unity},
+    codec::{self, HEADS_MAX, ID_BYTES, RUN_BYTES, Run},
     engine::{Key, VALUE_BYTES_MAX},
-    intake::Batch,
     ledger::{Changes, EarlyNews, Ledger, has_room},
-    part::{Kind, Packer, Summary},
-    record::{Amendment, ENTITIES, Entity, ItemId, Record, Serial},
+    part::{Kind, Packer},
+    places::Look,
+    position::Position,
+    record::{Amendment, ENTITIES, ItemId, Serial},
 };
-use crate::Message;
 
-/// So many runs go into one record.
+/// So many runs go into one record, and so many items that are settled.
 const RUNS_MAX: usize = VALUE_BYTES_MAX / 2 / RUN_BYTES;
+const SETTLED_MAX: usize = VALUE_BYTES_MAX / 2 / ID_BYTES;
+
+/// Room is made for so many notes before they are looked at.
+const NOTES_MAX: usize = 1_024;
 
 /// What one commit writes.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    adds: Vec<Add>,
+pub(super) struct Plan<'b> {
+    adds: Vec<Add<'b>>,
     ended: Vec<Serial>,
     settled: Vec<ItemId>,
     moved: Vec<(ItemId, u64)>,
     amended: Vec<(ItemId, Amendment)>,
     /// What is known after it of items that have not come, if that changes.
-    pub(super) early: Option<EarlyNews>,
-    /// Blocks that leave.
-    pub(super) doomed: Vec<u32>,
-    base: Base,
-    /// How many groups it is made of, and what they count for.
+    early: Option<EarlyNews>,
+    share: Share,
+}
+
+/// What of a batch a plan is of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    /// So many groups of it, the first ones.
     pub(super) groups: usize,
+    /// Where the last of them is.
+    pub(super) last: Position,
+    /// What they count for.
     pub(super) bytes: u64,
 }
 
-/// What the plan has to know of what is written.
+/// What has been packed.
 #[derive(Debug, Default)]
-struct Base {
-    number: u64,
-    attempt: u64,
-    /// What is there before it, and stays.
-    live: Summary,
-    /// What is leaving.
-    runs: Vec<Run>,
+pub(super) struct Commit {
+    pub(super) share: Share,
+    /// Nothing, if there is nothing to write.
+    pub(super) changes: Option<Changes>,
+    /// What is known after it of items that have not come, if that changes.
+    pub(super) early: Option<EarlyNews>,
+    /// Blocks that leave.
+    pub(super) doomed: Vec<u32>,
 }
 
 /// An item that is written.
 #[derive(Debug)]
-pub(super) struct Add {
-    pub(super) id: ItemId,
-    pub(super) state: Amendment,
-    pub(super) content: Content,
+struct Add<'b> {
+    id: ItemId,
+    state: Amendment,
+    content: Content<'b>,
     /// Whether it has the content of the one before, in a further place.
     is_joined: bool,
     /// Whether it has gone before it was written.
     is_cancelled: bool,
-    /// Whether it was amended before.
-    is_amended: bool,
+    since: Since,
 }
 
-/// What an item is.
-#[derive(Debug)]
-pub(super) enum Content {
-    Message(Message),
-    Entity(Box<Entity>),
-    /// As it was read from a block.
-    MessageCopy(Vec<u8>),
-    EntityCopy(Vec<u8>),
+/// What has become of an item since it was told, and before it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    Nothing,
+    Moved,
+    /// And perhaps moved.
+    Amended,
 }
 
-impl Plan {
+impl<'b> Plan<'b> {
     /// Plans the first groups of a batch, as many as fit a commit.
-    pub(super) fn of(ledger: &Ledger, batch: &Batch, bytes_max: u64) -> Self {
+    pub(super) fn of(ledger: &Ledger, batch: &'b Batch, bytes_max: u64) -> Self {
         let mut planner = Planner::new(ledger);
-        let mut start = 0;
-        for group in &batch.groups {
-            planner.plan.groups += 1;
-            planner.plan.bytes += group.bytes;
-            planner.group_start = planner.plan.adds.len();
-            for record in batch.records.get(start..group.end).unwrap_or_default() {
-                planner.record(record);
-            }
-            start = group.end;
-            if planner.plan.bytes >= bytes_max {
+        // Mostly there are messages that come, and as many that go.
+        let notes = batch.notes_min().min(NOTES_MAX);
+        planner.plan.adds.reserve(notes);
+        planner.plan.settled.reserve(notes);
+        for (group, notes) in batch.groups() {
+            let share = &mut planner.plan.share;
+            share.groups += 1;
+            share.bytes += group.bytes;
+            let is_last = share.bytes >= bytes_max;
+            notes.for_each(|note| planner.note(note));
+            if is_last {
                 break;
             }
         }
+        planner.plan.share.last = batch.last_of(planner.plan.share.groups);
         planner.plan
     }
 
     /// Plans only what gives space back: what has gone and is written, of groups that add nothing.
     pub(super) fn of_ends(ledger: &Ledger, batch: &Batch) -> Self {
-        let (mut plan, mut start) = (Self::default(), 0);
-        for group in &batch.groups {
-            let records = batch.records.get(start..group.end).unwrap_or_default();
-            let adds = records
-                .iter()
-                .any(|record| matches!(record, Record::Message(_) | Record::Entity(..)));
-            for record in records.iter().filter(|_| !adds) {
-                match record {
-                    Record::Settled(id) if ledger.block_of(*id).is_some() => {
-                        plan.settled.push(*id);
-                    }
-                    Record::QueueEnded(queue) if ledger.has_queue(*queue) => {
-                        plan.ended.push(*queue);
-                    }
+        let mut plan = Self::default();
+        for (group, notes) in batch.groups() {
+            let notes: Vec<Note<'_>> = notes.collect();
+            if group.unity == Unity::All && notes.iter().any(Note::adds) {
+                continue;
+            }
+            for note in notes {
+                match note {
+                    Note::Settled(id) if ledger.block_of(id).is_some() => plan.settled.push(id),
+                    Note::Ended(queue) if ledger.has_queue(queue) => plan.ended.push(queue),
                     _ => {}
                 }
             }
-            start = group.end;
         }
         plan
     }
 
     /// Plans to write items anew.
-    pub(super) fn of_copies(copies: impl Iterator<Item = (ItemId, Amendment, Content)>) -> Self {
+    pub(super) fn of_copies(
+        copies: impl Iterator<Item = (ItemId, Amendment, Content<'b>)>,
+    ) -> Self {
         let add = |(id, state, content)| Add {
             id,
             state,
             content,
             is_joined: false,
             is_cancelled: false,
-            is_amended: false,
+            since: Since::Moved,
         };
         Self { adds: copies.map(add).collect(), ..Self::default() }
     }
 
-    /// Takes out of a batch what it has written of it, and what has no sense after that.
-    pub(super) fn strip(&self, batch: &mut Batch) {
-        let settled: HashSet<&ItemId, RandomState> = self.settled.iter().collect();
-        let is_over = |id: &ItemId| settled.contains(id) || self.ended.contains(&id.queue);
-        let is_left = |record: &Record| match record {
-            Record::Amended(id, _) | Record::Moved(id, _) | Record::Settled(id) => !is_over(id),
-            Record::QueueEnded(queue) => !self.ended.contains(queue),
-            Record::Entity(..) | Record::Message(_) => true,
-        };
-        let mut records = mem::take(&mut batch.records).into_iter();
-        let mut start = 0;
-        for group in &mut batch.groups {
-            let of_group = records.by_ref().take(group.end - start);
-            start = group.end;
-            batch.records.extend(of_group.filter(is_left));
-            group.end = batch.records.len();
-        }
-    }
-
     /// Whether nothing would be written.
     pub(super) fn is_empty(&self) -> bool {
-        self.doomed.is_empty()
-            && self.ended.is_empty()
+        self.ended.is_empty()
             && self.settled.is_empty()
             && self.moved.is_empty()
             && self.amended.is_empty()
             && self.adds.iter().all(|add| add.is_cancelled)
     }
 
-    /// Lets blocks leave that nobody needs, and makes the plan ready to be packed.
-    pub(super) fn rest_on(&mut self, ledger: &Ledger) {
-        self.doomed = ledger.doomed();
-        let leaving = ledger.drafts(ledger.leaving()).chain(ledger.drafts(&self.doomed));
-        let remnants = ledger.remnants().iter().map(|key| (*key, 1));
-        self.base = Base {
-            number: ledger.number + 1,
-            attempt: ledger.attempt + 1,
-            live: ledger.live_without(&self.doomed),
-            runs: runs(leaving.map(|draft| (draft.first, draft.pieces)).chain(remnants)),
+    /// Packs it to follow what is written, with blocks that nobody needs leaving. Nothing is packed
+    /// if everything has gone before it was written.
+    pub(super) fn pack(self, ledger: &Ledger, next_serial: Serial, packer: &mut Packer) -> Commit {
+        let doomed = ledger.doomed();
+        let is_void = self.share.groups > 0 && self.is_empty() && doomed.is_empty();
+        let changes = if is_void {
+            None
+        } else {
+            packer.begin(ledger.number + 1, ledger.attempt + 1);
+            pack_leaving(ledger, &doomed, packer);
+            let changes = self.pack_changes(packer);
+            packer.finish(next_serial, ledger.live_without(&doomed));
+            Some(Changes { blocks: packer.blocks.clone(), ..changes })
         };
+        Commit { share: self.share, changes, early: self.early, doomed }
     }
 
-    /// Packs it, and says what it changes.
-    pub(super) fn pack(&self, next_serial: Serial, packer: &mut Packer) -> Changes {
-        packer.begin(self.base.number, self.base.attempt);
-        for runs in self.base.runs.chunks(RUNS_MAX) {
-            packer.record(Kind::Control, |to| codec::put_leaving(runs, to));
-        }
+    fn pack_changes(&self, packer: &mut Packer) -> Changes {
         let mut changes = Changes::default();
         let mut control = |put: &dyn Fn(&mut Vec<u8>)| packer.record(Kind::Control, put);
         for queue in &self.ended {
             changes.ended.push((*queue, control(&|to| codec::put_ended(*queue, to))));
         }
         changes.settled.reserve(self.settled.len());
-        for id in &self.settled {
-            changes.settled.push((*id, control(&|to| codec::put_settled(*id, to))));
+        for ids in self.settled.chunks(SETTLED_MAX) {
+            let block = control(&|to| codec::put_settled(ids, to));
+            changes.settled.extend(ids.iter().map(|id| (*id, block)));
         }
         for (id, place) in &self.moved {
             changes.moved.push((*id, *place, control(&|to| codec::put_moved(*id, *place, to))));
@@ -199,26 +185,20 @@ impl Plan {
         }
         self.pack_entities(packer, &mut changes);
         self.pack_messages(packer, &mut changes);
-        let amended = self.adds.iter().filter(|add| add.is_amended && !add.is_cancelled);
+        let is_amended = |add: &&Add<'_>| add.since == Since::Amended && !add.is_cancelled;
+        let amended = self.adds.iter().filter(is_amended);
         changes.known.extend(amended.map(|add| (add.id, add.state)));
-        packer.finish(next_serial, self.base.live);
-        changes.blocks.clone_from(&packer.blocks);
         changes
     }
 
     fn pack_entities(&self, packer: &mut Packer, changes: &mut Changes) {
-        for add in self.adds.iter().filter(|add| !add.is_cancelled) {
-            let serial = add.id.seq;
-            let write = |to: &mut Vec<u8>| match &add.content {
-                Content::Entity(entity) => codec::put_entity(serial, entity, to),
-                Content::EntityCopy(bytes) => {
-                    codec::put_entity_copy(serial, EntityBytes(bytes), to);
-                }
-                Content::Message(_) | Content::MessageCopy(_) => {}
-            };
-            if add.id.queue == ENTITIES {
-                changes.added.push((add.id, packer.record(Kind::Entities, write)));
-            }
+        let is_written = |add: &&Add<'_>| add.id.queue == ENTITIES && !add.is_cancelled;
+        for add in self.adds.iter().filter(is_written) {
+            let block = packer.record(Kind::Entities, |to| {
+                codec::put_serial(add.id.seq, to);
+                add.content.put(to);
+            });
+            changes.added.push((add.id, block));
         }
     }
 
@@ -227,26 +207,48 @@ impl Plan {
         let mut adds = self.adds.iter().peekable();
         let mut heads = Vec::new();
         while let Some(first) = adds.next() {
+            if first.is_message()
+                && first.since == Since::Nothing
+                && adds.peek().is_none_or(|next| !next.is_joined)
+            {
+                let block = packer.record(Kind::Messages, |to| first.content.put_as_told(to));
+                changes.added.push((first.id, block));
+                continue;
+            }
             heads.clear();
             let mut next = Some(first);
             while let Some(add) = next {
-                if !add.is_cancelled {
+                if add.is_message() {
                     heads.push((add.id, add.state));
                 }
                 next = adds.next_if(|add| add.is_joined);
             }
-            let block = match &first.content {
-                _ if heads.is_empty() => continue,
-                Content::Message(message) => {
-                    packer.record(Kind::Messages, |to| codec::put_message(&heads, message, to))
-                }
-                Content::MessageCopy(content) => {
-                    packer.record(Kind::Messages, |to| codec::put_copy(&heads, content, to))
-                }
-                Content::Entity(_) | Content::EntityCopy(_) => continue,
-            };
+            if heads.is_empty() {
+                continue;
+            }
+            let block = packer.record(Kind::Messages, |to| {
+                codec::put_heads(&heads, to);
+                first.content.put(to);
+            });
             changes.added.extend(heads.iter().map(|(id, _)| (*id, block)));
         }
+    }
+}
+
+impl Add<'_> {
+    /// Whether it is a message that is to be written.
+    fn is_message(&self) -> bool {
+        !self.is_cancelled && self.id.queue != ENTITIES
+    }
+}
+
+/// Says which blocks leave.
+fn pack_leaving(ledger: &Ledger, doomed: &[u32], packer: &mut Packer) {
+    let leaving = ledger.drafts(ledger.leaving()).chain(ledger.drafts(doomed));
+    let remnants = ledger.remnants().iter().map(|key| (*key, 1));
+    let runs = runs(leaving.map(|draft| (draft.first, draft.pieces)).chain(remnants));
+    for runs in runs.chunks(RUNS_MAX) {
+        packer.record(Kind::Control, |to| codec::put_leaving(runs, to));
     }
 }
 
@@ -267,13 +269,12 @@ fn runs(blocks: impl Iterator<Item = (Key, u32)>) -> Vec<Run> {
     runs
 }
 
-/// Makes a plan, record by record.
-struct Planner<'l> {
+/// Makes a plan, note by note.
+struct Planner<'l, 'b> {
     ledger: &'l Ledger,
-    plan: Plan,
-    /// Where the items of the present group begin.
-    group_start: usize,
-    /// How many the last content has.
+    look: Look<'l>,
+    plan: Plan<'b>,
+    /// In how many places the last content is.
     heads: usize,
     /// Which of the items is which. It is made when somebody asks.
     known: Option<HashMap<ItemId, usize, RandomState>>,
@@ -283,12 +284,12 @@ struct Planner<'l> {
     ended: HashSet<Serial, RandomState>,
 }
 
-impl<'l> Planner<'l> {
+impl<'l, 'b> Planner<'l, 'b> {
     fn new(ledger: &'l Ledger) -> Self {
         Self {
             ledger,
+            look: ledger.look(),
             plan: Plan::default(),
-            group_start: 0,
             heads: 0,
             known: None,
             arrivals: HashMap::default(),
@@ -297,40 +298,46 @@ impl<'l> Planner<'l> {
         }
     }
 
-    fn record(&mut self, record: &Record) {
-        match record {
-            Record::Message(record) => {
-                self.add(record.id, record.state, &record.message);
+    fn note(&mut self, note: Note<'b>) {
+        match note {
+            Note::Message { id, state, content, is_joined } => {
+                self.add(id, state, content, is_joined);
             }
-            Record::Entity(serial, entity) => {
-                let id = ItemId { queue: ENTITIES, seq: *serial };
+            Note::Entity(serial, content) => {
+                let id = ItemId { queue: ENTITIES, seq: serial };
+                // What joins a message follows it at once.
+                self.heads = 0;
                 if let Some((id, state)) = self.arrive(id, Amendment::default()) {
-                    self.push(id, state, Content::Entity(entity.clone()));
+                    self.push(id, state, content);
                 }
             }
-            Record::Settled(id) => self.settle(*id),
-            Record::Amended(id, state) => self.amend(*id, *state),
-            Record::Moved(id, place) => self.relocate(*id, *place),
-            Record::QueueEnded(queue) => self.end_queue(*queue),
+            Note::Settled(id) => self.settle(id),
+            Note::Amended(id, state) => self.amend(id, state),
+            Note::Moved(id, place) => self.relocate(id, place),
+            Note::Ended(queue) => self.end_queue(queue),
         }
     }
 
-    fn add(&mut self, id: ItemId, state: Amendment, message: &Message) {
-        let Some((id, arrived)) = self.arrive(id, state) else { return };
-        let is_joined = self.plan.adds.len() > self.group_start
-            && self.heads < HEADS_MAX
-            && self.plan.adds.last().is_some_and(|last| match &last.content {
-                Content::Message(last) => last.is_same(message),
-                Content::Entity(_) | Content::MessageCopy(_) | Content::EntityCopy(_) => false,
-            });
+    fn add(&mut self, told: ItemId, state: Amendment, content: Content<'b>, is_joined: bool) {
+        if !is_joined {
+            self.heads = 0;
+        }
+        let Some((id, arrived)) = self.arrive(told, state) else { return };
+        let is_as_told = id == told && !is_joined;
+        let is_joined = (1..HEADS_MAX).contains(&self.heads);
         self.heads = if is_joined { self.heads + 1 } else { 1 };
-        self.push(id, arrived, Content::Message(message.clone()));
+        self.push(id, arrived, content);
         if let Some(add) = self.plan.adds.last_mut() {
-            (add.is_joined, add.is_amended) = (is_joined, arrived != state);
+            add.is_joined = is_joined;
+            if arrived != state {
+                add.since = Since::Amended;
+            } else if is_as_told {
+                add.since = Since::Nothing;
+            }
         }
     }
 
-    fn push(&mut self, id: ItemId, state: Amendment, content: Content) {
+    fn push(&mut self, id: ItemId, state: Amendment, content: Content<'b>) {
         let at = self.plan.adds.len();
         self.plan.adds.push(Add {
             id,
@@ -338,7 +345,7 @@ impl<'l> Planner<'l> {
             content,
             is_joined: false,
             is_cancelled: false,
-            is_amended: false,
+            since: Since::Moved,
         });
         if let Some(known) = &mut self.known
             && let Some(former) = known.insert(id, at)
@@ -349,10 +356,7 @@ impl<'l> Planner<'l> {
 
     /// An item comes. What was told of it before is done to it now: it may have gone, or changed.
     fn arrive(&mut self, id: ItemId, state: Amendment) -> Option<(ItemId, Amendment)> {
-        let is_over = |planner: &Self, queue| {
-            planner.ledger.has_ended(queue) || planner.ended.contains(&queue)
-        };
-        if id.queue != ENTITIES && is_over(self, id.queue) {
+        if self.is_over(id.queue) {
             return None;
         }
         let (mut id, mut state) = (id, state);
@@ -371,21 +375,27 @@ impl<'l> Planner<'l> {
     }
 
     fn settle(&mut self, id: ItemId) {
-        if let Some(at) = self.arrivals.remove(&id) {
+        let arrived = if self.arrivals.is_empty() { None } else { self.arrivals.remove(&id) };
+        if let Some(at) = arrived {
             // It is written under its former place.
             if let Some((from, _)) = self.plan.moved.get(at).copied() {
                 self.plan.settled.push(from);
             }
-        } else if self.ledger.block_of(id).is_some() {
+        } else if self.look.get(id).is_some() {
             self.plan.settled.push(id);
         } else if let Some(at) = self.position(id) {
             self.cancel(at);
             if let Some(known) = &mut self.known {
                 known.remove(&id);
             }
-        } else if has_room(self.early()) {
+        } else if has_room(self.early()) && !self.is_over(id.queue) {
             self.early_mut().entry(id).or_default().is_settled = true;
         }
+    }
+
+    /// Whether nothing of a queue comes any more.
+    fn is_over(&self, queue: Serial) -> bool {
+        queue != ENTITIES && (self.ledger.has_ended(queue) || self.ended.contains(&queue))
     }
 
     fn amend(&mut self, id: ItemId, state: Amendment) {
@@ -399,7 +409,7 @@ impl<'l> Planner<'l> {
                 self.plan.amended.push((id, state));
             }
         } else if let Some(add) = self.position(id).and_then(|at| self.plan.adds.get_mut(at)) {
-            (add.state, add.is_amended) = (newer(add.state, state), true);
+            (add.state, add.since) = (newer(add.state, state), Since::Amended);
         } else if has_room(self.early()) {
             let news = self.early_mut().entry(id).or_default();
             news.state = Some(news.state.map_or(state, |known| newer(known, state)));
@@ -420,6 +430,9 @@ impl<'l> Planner<'l> {
         } else if let Some(at) = self.position(from) {
             if let Some(add) = self.plan.adds.get_mut(at) {
                 add.id = to;
+                if add.since == Since::Nothing {
+                    add.since = Since::Moved;
+                }
             }
             if let Some(known) = &mut self.known {
                 known.remove(&from);

@@ -7,6 +7,10 @@ pub(crate) struct Position(pub(crate) u64);
 impl Position {
     /// Of nothing, which is durable as it is.
     pub(crate) const NONE: Self = Self(0);
+
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 /// What outlives what.

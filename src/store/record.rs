@@ -33,8 +33,10 @@ pub(crate) enum Record {
     /// without a lock, and somebody may have settled it by then. Then the item is never written.
     Settled(ItemId),
     /// What has become of a message that stays.
+    #[cfg_attr(not(test), expect(dead_code, reason = "queues tell of it without a record"))]
     Amended(ItemId, Amendment),
     /// The message has got another place in its queue.
+    #[cfg_attr(not(test), expect(dead_code, reason = "queues tell of it without a record"))]
     Moved(ItemId, u64),
     /// The queue is gone with all that is in it. (Its entity is settled apart.)
     QueueEnded(Serial),

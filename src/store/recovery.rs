@@ -518,7 +518,9 @@ impl<'v> Commit<'v> {
             Err(malformed) => return self.faults.push((key, malformed)),
         };
         match entry {
-            Entry::Settled(id) => self.changes.settled.push((id, block)),
+            Entry::Settled(ids) => {
+                self.changes.settled.extend(ids.iter().map(|id| (id, block)));
+            }
             Entry::Amended(id, state) => self.changes.amended.push((id, state, block)),
             Entry::Moved(id, place) => self.changes.moved.push((id, place, block)),
             Entry::Ended(queue) => self.changes.ended.push((queue, block)),

@@ -8,19 +8,25 @@
 //! appends, and about every second. After any other failure it never writes again: what a disk has
 //! of a commit whose sync failed nobody knows.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
+    batch::{Batch, Content},
     codec::{self, Entry},
     compaction::Compaction,
     economy::Economy,
     engine::{Engine, EngineError, Key, Place},
     failure::{StoreFailure, text},
-    intake::{Batch, Group, Intake, Phase},
-    ledger::{Changes, Ledger},
+    intake::{Intake, Phase},
+    ledger::Ledger,
     part::{Draft, Packer},
-    plan::{Content, Plan},
-    position::{Level, Position},
+    plan::{Commit, Plan},
+    position::Level,
     progress::Progress,
     record::{Amendment, ENTITIES, ItemId},
     sabotage,
@@ -117,6 +123,12 @@ impl Shared {
         }
     }
 
+    /// Packs what was planned of what is written.
+    fn pack(&self, plan: Plan<'_>, ledger: &Ledger, packer: &mut Packer) -> Commit {
+        let next_serial = self.next_serial.load(Ordering::Relaxed);
+        plan.pack(ledger, next_serial, packer)
+    }
+
     /// Drops all that is not durable, and what comes.
     fn drop_backlog(&self) {
         self.intake.enter(Phase::Ended);
@@ -159,8 +171,8 @@ impl Writer {
     /// Writes until it is told to end, or fails.
     pub(super) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let steps = std::panic::AssertUnwindSafe(|| self.run_to_end());
-        if std::panic::catch_unwind(steps).is_err() {
+        let steps = AssertUnwindSafe(|| self.run_to_end());
+        if catch_unwind(steps).is_err() {
             shared.drop_backlog();
             let text = "its thread has panicked".to_owned();
             shared.progress.finish(StoreFailure::Failed(text));
@@ -234,14 +246,14 @@ impl Writer {
             self.gather();
             self.write_ends()?;
         }
-        let plan = self.plan();
         let was_full = self.is_full;
-        let step = if plan.groups > 0 || self.is_untidy() {
-            self.commit(&plan)?;
-            self.looks = 0;
-            Step::Done
-        } else {
-            Step::Idle
+        let step = match self.pack_next() {
+            Some(commit) => {
+                self.commit(&commit)?;
+                self.looks = 0;
+                Step::Done
+            }
+            None => Step::Idle,
         };
         if was_full {
             self.is_full = false;
@@ -259,51 +271,46 @@ impl Writer {
         self.spare = desk.backlog.join(batch);
     }
 
-    fn plan(&mut self) -> Plan {
+    /// Packs one commit of what has gathered, or of nothing where that puts things in order.
+    fn pack_next(&mut self) -> Option<Commit> {
         self.gather();
         let desk = self.shared.desk.lock();
-        let mut plan = Plan::of(&desk.ledger, &desk.backlog, self.economy.commit_bytes_max);
-        plan.rest_on(&desk.ledger);
-        plan
+        let is_untidy = desk.ledger.garbage_bytes() > self.economy.garbage_bytes_max;
+        if desk.backlog.groups.is_empty() && !is_untidy {
+            return None;
+        }
+        let plan = Plan::of(&desk.ledger, &desk.backlog, self.economy.commit_bytes_max);
+        Some(self.shared.pack(plan, &desk.ledger, &mut self.packer))
     }
 
     /// Writes only what gives space back.
     fn write_ends(&mut self) -> Result<(), EngineError> {
-        let plan = {
+        let commit = {
             let desk = self.shared.desk.lock();
-            let mut plan = Plan::of_ends(&desk.ledger, &desk.backlog);
-            plan.rest_on(&desk.ledger);
-            if plan.is_empty() && desk.ledger.leaving().is_empty() {
+            let plan = Plan::of_ends(&desk.ledger, &desk.backlog);
+            let Desk { ledger, .. } = &*desk;
+            if plan.is_empty() && ledger.leaving().is_empty() && ledger.doomed().is_empty() {
                 return Ok(());
             }
-            plan
+            self.shared.pack(plan, ledger, &mut self.packer)
         };
-        self.commit(&plan)?;
-        plan.strip(&mut self.shared.desk.lock().backlog);
+        self.commit(&commit)?;
+        self.shared.desk.lock().backlog.strip(&commit);
         Ok(())
     }
 
-    fn is_untidy(&self) -> bool {
-        self.shared.desk.lock().ledger.garbage_bytes() > self.economy.garbage_bytes_max
-    }
-
-    /// Writes a plan, makes it durable, and tells.
-    fn commit(&mut self, plan: &Plan) -> Result<(), EngineError> {
-        if plan.is_empty() && plan.groups > 0 {
-            // Everything has gone before it was written.
-            self.conclude(plan, None);
-            return Ok(());
+    /// Writes what was packed, makes it durable, and tells.
+    fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
+        if commit.changes.is_some() {
+            if let Err(error) = self.put() {
+                self.shared.desk.lock().ledger.attempt += 1;
+                let put = self.packer.values().map(|(key, _)| key);
+                self.stale.extend(put);
+                return Err(error);
+            }
+            self.stale.clear();
         }
-        let serial = self.shared.next_serial.load(Ordering::Relaxed);
-        let changes = plan.pack(serial, &mut self.packer);
-        if let Err(error) = self.put() {
-            self.shared.desk.lock().ledger.attempt += 1;
-            let put = self.packer.values().map(|(key, _)| key);
-            self.stale.extend(put);
-            return Err(error);
-        }
-        self.stale.clear();
-        self.conclude(plan, Some(&changes));
+        self.conclude(commit);
         Ok(())
     }
 
@@ -350,29 +357,34 @@ impl Writer {
         (keys, bytes)
     }
 
-    /// Notes that a plan is written, and tells.
-    fn conclude(&mut self, plan: &Plan, changes: Option<&Changes>) {
+    /// Tells that a commit is written, and notes it. Nobody sees the difference: until it is noted,
+    /// messages are found where they gathered.
+    fn conclude(&mut self, commit: &Commit) {
+        let Commit { share, changes, early, doomed } = commit;
+        self.shared.intake.forget(share.bytes);
+        if share.groups > 0 {
+            self.shared.progress.advance(share.last);
+        }
         let mut desk = self.shared.desk.lock();
         let Desk { ledger, backlog, .. } = &mut *desk;
         if let Some(changes) = changes {
             ledger.number += 1;
             ledger.attempt += 1;
             ledger.apply(changes);
-            ledger.announce(&plan.doomed);
+            ledger.announce(doomed);
         }
-        if let Some(early) = &plan.early {
+        if let Some(early) = early {
             ledger.early.clone_from(early);
         }
         self.shared.live_bytes.store(ledger.needed_bytes(), Ordering::Relaxed);
-        let (done, durable) = backlog.split(plan.groups);
+        let done = backlog.split(share.groups);
         drop(desk);
-        self.shared.intake.forget(plan.bytes);
-        if plan.groups > 0 {
-            self.shared.progress.advance(durable);
-        }
-        // Bodies are dropped here, whose destructors are other people's code.
+        // Long bodies are dropped here, whose destructors are other people's code. One that panics
+        // ends nothing but itself.
         self.spare = done;
-        self.spare.clear();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.spare.clear())) {
+            mem::forget(panic);
+        }
     }
 
     /// Writes some items anew whose blocks hold little else that is needed.
@@ -405,16 +417,14 @@ impl Writer {
         if read.is_empty() {
             return Ok(true);
         }
-        let plan = {
+        let commit = {
             let desk = self.shared.desk.lock();
             let copies = read.iter().flat_map(|(block, payloads)| {
                 payloads.iter().flat_map(|payload| copies(&desk.ledger, *block, payload))
             });
-            let mut plan = Plan::of_copies(copies);
-            plan.rest_on(&desk.ledger);
-            plan
+            self.shared.pack(Plan::of_copies(copies), &desk.ledger, &mut self.packer)
         };
-        match self.commit(&plan) {
+        match self.commit(&commit) {
             // It can wait.
             Err(EngineError::Full) => Ok(false),
             Err(error) => Err(error),
@@ -434,7 +444,11 @@ impl Writer {
 }
 
 /// The items of a record that are live in its block, to be written anew.
-fn copies(ledger: &Ledger, block: u32, payload: &[u8]) -> Vec<(ItemId, Amendment, Content)> {
+fn copies<'p>(
+    ledger: &Ledger,
+    block: u32,
+    payload: &'p [u8],
+) -> Vec<(ItemId, Amendment, Content<'p>)> {
     let present = |(id, state): (ItemId, Amendment)| {
         let id = ledger.present(block, id)?;
         Some((id, ledger.state(id).unwrap_or(state)))
@@ -442,14 +456,12 @@ fn copies(ledger: &Ledger, block: u32, payload: &[u8]) -> Vec<(ItemId, Amendment
     match codec::entry(payload) {
         Ok(Entry::Message(stored)) => {
             let heads = stored.heads().filter_map(present);
-            heads
-                .map(|(id, state)| (id, state, Content::MessageCopy(stored.content.to_vec())))
-                .collect()
+            heads.map(|(id, state)| (id, state, Content::of(stored.content))).collect()
         }
         Ok(Entry::Entity(serial, bytes)) => {
             let id = ItemId { queue: ENTITIES, seq: serial };
             present((id, Amendment::default()))
-                .map(|(id, state)| (id, state, Content::EntityCopy(bytes.0.to_vec())))
+                .map(|(id, state)| (id, state, Content::of(bytes.0)))
                 .into_iter()
                 .collect()
         }
@@ -461,38 +473,5 @@ fn copies(ledger: &Ledger, block: u32, payload: &[u8]) -> Vec<(ItemId, Amendment
             | Entry::Leaving(_),
         )
         | Err(_) => Vec::new(),
-    }
-}
-
-impl Batch {
-    /// Adds another one, and gives back one that is of use no more.
-    fn join(&mut self, mut other: Self) -> Self {
-        if self.groups.is_empty() {
-            return mem::replace(self, other);
-        }
-        let start = self.records.len();
-        self.records.append(&mut other.records);
-        let groups = other.groups.drain(..);
-        self.groups.extend(groups.map(|group| Group { end: group.end + start, ..group }));
-        self.last = other.last;
-        other
-    }
-
-    /// Takes the first groups out, and says where the last of them is.
-    fn split(&mut self, groups: usize) -> (Self, Position) {
-        if groups == self.groups.len() {
-            let last = self.last;
-            return (mem::replace(self, Self { last, ..Self::default() }), last);
-        }
-        let end = groups.checked_sub(1).and_then(|at| self.groups.get(at)).map_or(0, |of| of.end);
-        let records = self.records.drain(..end).collect();
-        let taken = self.groups.drain(..groups).collect();
-        for group in &mut self.groups {
-            group.end -= end;
-        }
-        // They are in the order of their places, some of which nothing was told at.
-        let next = self.groups.first().map_or(self.last, |group| group.position);
-        let last = Position(next.0 - 1);
-        (Self { records, groups: taken, last }, last)
     }
 }

@@ -1,8 +1,10 @@
 //! What a crash leaves of acks. They are put off while their queue is left alone.
 
-use leveret::{Broker, Consumer, Delivery, Message, Queue};
+use std::time::Duration;
 
-use crate::folder::Folder;
+use leveret::{Broker, Consumer, Delivery, ManualClock, Message, Queue};
+
+use crate::folder::{Folder, PATIENCE};
 
 /// A queue for other things, and somebody who has received all messages of `tasks`.
 fn received(broker: &Broker) -> (Queue, Consumer, Vec<Delivery>) {
@@ -46,4 +48,22 @@ fn an_ack_in_a_transaction_is_durable_with_it() {
     let broker = folder.crashed().open();
     assert_eq!(broker.queue("others").expect("it is there").stats().ready, 1);
     assert_eq!(broker.queue("tasks").expect("it is there").stats().ready, 0);
+}
+
+#[test]
+fn an_ack_lets_what_came_back_through_before_its_time_is_over() {
+    let (folder, clock) = (Folder::new(), ManualClock::new());
+    let broker = folder.open_at(&clock);
+    let queue = broker.declare_queue("q").durable().declare().expect("it is declared");
+    queue.send(Message::new("a").persistent()).expect("it is sent");
+    let brief = Message::new("b").persistent().expires_in(Duration::from_secs(10));
+    queue.send(brief).expect("it is sent");
+    broker.close(PATIENCE);
+    drop((queue, broker));
+    let broker = folder.open_at(&clock);
+    let queue = broker.queue("q").expect("it is there");
+    let consumer = queue.consume().prefetch(1).start().expect("it starts");
+    consumer.recv().expect("it is there").ack().expect("it is acked");
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(consumer.try_recv().expect("it was handed out in time").text(), Some("b"));
 }

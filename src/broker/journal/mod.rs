@@ -21,12 +21,12 @@ use crate::{
     clock::HostDeadline,
     engine::{
         ids::Seq,
-        queue::{Kept, Staged},
+        queue::{Held, Kept, Staged},
     },
     store::{
         Store,
         position::{Level, State},
-        record::{Amendment, ItemId, MessageRecord, Record},
+        record::{Amendment, ItemId, Record},
     },
     time::Moment,
 };
@@ -64,9 +64,27 @@ impl Journal {
 
     /// Notes what has happened to messages of a queue, which is locked. Says when it will be
     /// durable, unless it is told with the step that this thread is at.
-    pub(crate) fn note(&self, queue: &StoredQueue, staged: &mut Vec<Staged>) -> Position {
-        let records = staged.drain(..).map(|staged| self.record(queue.serial(), staged));
-        step::note(self, records)
+    pub(crate) fn note(&self, queue: &StoredQueue, staged: &[Staged]) -> Position {
+        let id = |seq: Seq| ItemId { queue: queue.serial(), seq: seq.0 };
+        step::note(self, |told| {
+            for staged in staged {
+                match staged {
+                    Staged::Added(kept, Held::Resident(message)) => {
+                        told.message(id(kept.seq), self.amendment(kept), message);
+                    }
+                    Staged::Amended(kept) => told.amended(id(kept.seq), self.amendment(kept)),
+                    Staged::Renumbered(from, to) => told.moved(id(*from), to.0),
+                    Staged::Settled(seq) => told.settled(id(*seq)),
+                }
+            }
+        })
+    }
+
+    /// Notes that a message of a queue is gone.
+    #[inline]
+    pub(crate) fn note_settled(&self, queue: &StoredQueue, seq: Seq) {
+        let id = ItemId { queue: queue.serial(), seq: seq.0 };
+        step::note(self, |told| told.settled(id));
     }
 
     /// Whether this thread is at a step, with which is told what is noted.
@@ -87,8 +105,8 @@ impl Journal {
     }
 
     /// Tells what is one step by itself.
-    pub(crate) fn append(&self, records: Vec<Record>) -> Position {
-        self.store.tell(records.into_iter())
+    pub(crate) fn append(&self, records: &[Record]) -> Position {
+        self.store.append(records)
     }
 
     /// Whether messages are taken that are to be stored.
@@ -163,21 +181,6 @@ impl Journal {
         match self.store.close(until) {
             Ok(()) => 0,
             Err(_) => told.0.saturating_sub(self.store.durable().0),
-        }
-    }
-
-    /// What has to be told of one message.
-    fn record(&self, queue: Serial, staged: Staged) -> Record {
-        let id = |seq: Seq| ItemId { queue, seq: seq.0 };
-        match staged {
-            Staged::Added(kept, held) => Record::Message(MessageRecord {
-                id: id(kept.seq),
-                state: self.amendment(&kept),
-                message: held.into_message(),
-            }),
-            Staged::Amended(kept) => Record::Amended(id(kept.seq), self.amendment(&kept)),
-            Staged::Renumbered(from, to) => Record::Moved(id(from), to.0),
-            Staged::Settled(seq) => Record::Settled(id(seq)),
         }
     }
 

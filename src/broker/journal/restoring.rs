@@ -103,7 +103,7 @@ impl<'b> Restoring<'b> {
             }
         }
         if !self.orphans.is_empty() {
-            self.journal.append(self.orphans);
+            self.journal.append(&self.orphans);
         }
         Ok(self.report)
     }

@@ -4,22 +4,39 @@
 //! without meeting each other. Other people's code runs in between (wakers, destructors), so there
 //! may be steps within steps, also of other brokers: each is told by itself.
 
-use std::{
-    cell::{Cell, RefCell},
-    sync::Arc,
-};
+use std::{cell::RefCell, mem, sync::Arc};
 
 use super::{Journal, Position};
-use crate::store::{Slot, Store, record::Record};
-
-/// Lists that grew beyond this are given back.
-const KEPT_RECORDS: usize = 1_024;
+use crate::{
+    Message,
+    broker::shield::shielded,
+    store::{
+        Slot, Store, Told,
+        record::{Amendment, ItemId},
+    },
+};
 
 thread_local! {
+    static DESK: RefCell<Desk> =
+        const { RefCell::new(Desk { steps: Vec::new(), spare: Told::new() }) };
+}
+
+/// What a thread is at.
+#[derive(Debug)]
+struct Desk {
     /// The innermost step is the last.
-    static STEPS: RefCell<Vec<Step>> = const { RefCell::new(Vec::new()) };
-    /// A list that the next step uses.
-    static SPARE: Cell<Vec<Record>> = const { Cell::new(Vec::new()) };
+    steps: Vec<Step>,
+    /// Empty, with memory for what is told next.
+    spare: Told,
+}
+
+/// What is noted with a step, or by itself.
+#[derive(Debug)]
+pub(super) struct Note<'s> {
+    told: &'s mut Told,
+    /// Messages that may come to be in further queues. They are dropped when the step has ended, as
+    /// their destructors are other people's code.
+    messages: Option<&'s mut Vec<Message>>,
 }
 
 #[derive(Debug)]
@@ -29,7 +46,8 @@ struct Step {
     store: Arc<Store>,
     /// Its place among all that is told; none if it was told early.
     slot: Option<Slot>,
-    records: Vec<Record>,
+    told: Told,
+    messages: Vec<Message>,
     /// Where it was told, if it was.
     position: Position,
 }
@@ -44,14 +62,20 @@ struct Begun {
 /// It has its place from the beginning: what others do with a message that one queue has by then,
 /// while the next has not, is told behind it.
 pub(super) fn run<R>(journal: &Journal, act: impl FnOnce() -> R) -> (R, Position) {
-    let open = |steps: &RefCell<Vec<Step>>| {
+    let open = |desk: &RefCell<Desk>| {
+        let mut desk = desk.borrow_mut();
         let slot = Some(journal.store.reserve());
-        let (store, records) = (Arc::clone(&journal.store), spare());
-        let number = journal.number;
-        let step = Step { journal: number, store, slot, records, position: Position::NONE };
-        steps.borrow_mut().push(step);
+        let step = Step {
+            journal: journal.number,
+            store: Arc::clone(&journal.store),
+            slot,
+            told: mem::take(&mut desk.spare),
+            messages: Vec::new(),
+            position: Position::NONE,
+        };
+        desk.steps.push(step);
     };
-    if STEPS.try_with(open).is_err() {
+    if DESK.try_with(open).is_err() {
         // A thread that is ending keeps no list: each note is told by itself.
         return (act(), journal.position());
     }
@@ -61,29 +85,33 @@ pub(super) fn run<R>(journal: &Journal, act: impl FnOnce() -> R) -> (R, Position
 }
 
 /// Notes something in the step that the thread is at, or tells it at once and says where.
-pub(super) fn note(journal: &Journal, records: impl Iterator<Item = Record>) -> Position {
-    let mut records = Some(records);
-    let _ = STEPS.try_with(|steps| {
-        let mut steps = steps.borrow_mut();
-        if let Some(step) = steps.last_mut().filter(|step| step.is_open_of(journal)) {
-            step.records.extend(records.take().into_iter().flatten());
+pub(super) fn note(journal: &Journal, write: impl FnOnce(&mut Note<'_>)) -> Position {
+    let mut write = Some(write);
+    let _ = DESK.try_with(|desk| {
+        let mut desk = desk.borrow_mut();
+        if let Some(step) = desk.steps.last_mut().filter(|step| step.is_open_of(journal))
+            && let Some(write) = write.take()
+        {
+            write(&mut Note { told: &mut step.told, messages: Some(&mut step.messages) });
         }
     });
-    records.map_or(Position::NONE, |records| journal.store.tell(records))
+    write.map_or(Position::NONE, |write| {
+        journal.store.tell(|told| write(&mut Note { told, messages: None }))
+    })
 }
 
 /// Whether the thread is at a step that something can be noted in.
 pub(super) fn is_at(journal: &Journal) -> bool {
-    let is_last = |steps: &RefCell<Vec<Step>>| {
-        steps.borrow().last().is_some_and(|step| step.is_open_of(journal))
+    let is_last = |desk: &RefCell<Desk>| {
+        desk.borrow().steps.last().is_some_and(|step| step.is_open_of(journal))
     };
-    STEPS.try_with(is_last).unwrap_or(false)
+    DESK.try_with(is_last).unwrap_or(false)
 }
 
 /// Tells what this thread has noted in steps that it is still at, since it is about to wait for a
 /// disk that waits for these steps. Only other people's code does that, if it runs in a step.
 pub(super) fn let_go() {
-    let _ = STEPS.try_with(|steps| steps.borrow_mut().iter_mut().for_each(Step::tell));
+    let _ = DESK.try_with(|desk| desk.borrow_mut().steps.iter_mut().for_each(Step::tell));
 }
 
 impl Step {
@@ -93,8 +121,8 @@ impl Step {
 
     fn tell(&mut self) {
         if let Some(slot) = self.slot.take() {
-            let is_empty = self.records.is_empty();
-            let position = self.store.fill(slot, &mut self.records);
+            let is_empty = self.told.is_empty();
+            let position = self.store.fill(slot, &mut self.told);
             self.position = if is_empty { Position::NONE } else { position };
         }
     }
@@ -103,11 +131,15 @@ impl Step {
 impl Begun {
     fn end(&mut self) -> Position {
         self.is_over = true;
-        let step = STEPS.try_with(|steps| steps.borrow_mut().pop()).ok().flatten();
+        let step = DESK.try_with(|desk| desk.borrow_mut().steps.pop()).ok().flatten();
         let Some(mut step) = step else { return Position::NONE };
         step.tell();
-        let Step { records, position, .. } = step;
-        keep(records);
+        let Step { mut told, messages, position, .. } = step;
+        for message in messages {
+            let _ = shielded(|| drop(message));
+        }
+        told.clear();
+        let _ = DESK.try_with(|desk| desk.borrow_mut().spare = told);
         position
     }
 }
@@ -120,12 +152,27 @@ impl Drop for Begun {
     }
 }
 
-fn spare() -> Vec<Record> {
-    SPARE.try_with(Cell::take).unwrap_or_default()
-}
+impl Note<'_> {
+    pub(super) fn message(&mut self, id: ItemId, state: Amendment, message: &Message) {
+        match &mut self.messages {
+            Some(known) if known.last().is_some_and(|last| last.is_same(message)) => {
+                return self.told.joined(id, state, message);
+            }
+            Some(known) => known.push(message.clone()),
+            None => {}
+        }
+        self.told.message(id, state, message);
+    }
 
-fn keep(list: Vec<Record>) {
-    if list.capacity() <= KEPT_RECORDS {
-        let _ = SPARE.try_with(|spare| spare.set(list));
+    pub(super) fn amended(&mut self, id: ItemId, state: Amendment) {
+        self.told.amended(id, state);
+    }
+
+    pub(super) fn moved(&mut self, id: ItemId, place: u64) {
+        self.told.moved(id, place);
+    }
+
+    pub(super) fn settled(&mut self, id: ItemId) {
+        self.told.settled(id);
     }
 }

@@ -187,7 +187,7 @@ impl Story {
 
     /// Tells it, and says when it will be durable.
     pub(crate) fn tell(self, journal: &Journal) -> Position {
-        if self.0.is_empty() { Position::NONE } else { journal.append(self.0) }
+        if self.0.is_empty() { Position::NONE } else { journal.append(&self.0) }
     }
 
     fn add(&mut self, journal: &Journal, entity: Entity) -> Serial {
@@ -213,7 +213,7 @@ impl Journal {
         }
         // Two who come at the same time both tell it, which does no harm.
         let entity = Entity::Used { queue: queue.serial, below: None };
-        let position = self.append(vec![Record::Entity(queue.use_serial, Box::new(entity))]);
+        let position = self.append(&[Record::Entity(queue.use_serial, Box::new(entity))]);
         queue.used.fetch_max(position.0, Ordering::Release);
         position
     }
@@ -231,7 +231,7 @@ impl Journal {
                 Record::Entity(queue.use_serial, Box::new(entity))
             }
         };
-        self.append(vec![record]);
+        self.append(&[record]);
     }
 
     /// A queue that is in the store, and the serial by which that knows of its use, if it does.

@@ -10,15 +10,15 @@ use super::{
     Effects, QueueCore, Reason, Recipient, Settlement, UnackedKey,
     consumers::ConsumerId,
     entry::{Entry, Stamp},
-    options::{Options, Place, Timing},
+    options::{Needs, Options, Place},
 };
 use crate::time::Moment;
 
 impl<C: Recipient> QueueCore<C> {
-    /// Whether the queue does anything that plain ones know nothing of.
+    /// Whether it does more than plain queues, but for what a store is told.
     #[inline]
-    pub(crate) fn has_options(&self) -> bool {
-        self.options.is_some()
+    pub(crate) fn needs_care(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.needs != Needs::Nothing)
     }
 
     /// Prepares for being more than a plain queue.
@@ -29,14 +29,14 @@ impl<C: Recipient> QueueCore<C> {
     /// Whether the queue has to be told the time.
     #[inline]
     pub(crate) fn watches_time(&self) -> bool {
-        self.options.as_ref().is_some_and(|options| options.timing == Timing::Timed)
+        self.options.as_ref().is_some_and(|options| options.needs == Needs::Time)
     }
 
     /// Prepares for something that depends on time: a message that expires, a delay.
     pub(crate) fn begin_time(&mut self, now: Moment) {
         let options = self.options.get_or_insert_with(|| Box::new(Options::plain(now)));
         options.now = options.now.max(now);
-        options.timing = Timing::Timed;
+        options.needs = Needs::Time;
     }
 
     /// Tells what time it is, and does what is due, as much of it as `most` at once: what is left

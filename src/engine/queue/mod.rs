@@ -56,7 +56,7 @@ use self::{
     death::Moving,
     delayed::Delayed,
     entry::{Entry, Stamp},
-    options::Options,
+    options::{Needs, Options},
     ready::Ready,
     unacked::Unacked,
 };
@@ -243,7 +243,7 @@ impl<C: Recipient> QueueCore<C> {
     /// in the same order, before or after one more has joined them.
     #[inline]
     pub(crate) fn depends_on_settlements(&self) -> bool {
-        self.options.is_some() || self.ready.is_empty() && self.consumers.anyone_is_full()
+        self.needs_care() || self.ready.is_empty() && self.consumers.anyone_is_full()
     }
 
     /// Takes the message that is first in line; with it comes the key if it has to be settled.
@@ -481,6 +481,7 @@ impl<C: Recipient> QueueCore<C> {
                 effects.staged.push(Staged::Added(kept, entry.held.clone()));
             }
         }
+        let needs_care = self.needs_care();
         let is_set_going = self.consumers.set_going();
         if self.ready.is_empty()
             && let Some(turn) = self.consumers.next()
@@ -488,9 +489,13 @@ impl<C: Recipient> QueueCore<C> {
             self.hand_over(entry, turn, effects);
         } else {
             self.page_out(&mut entry, effects);
-            self.line_up(entry);
-            self.make_way(effects);
-            self.expire(usize::MAX, effects);
+            if needs_care {
+                self.line_up(entry);
+                self.make_way(effects);
+                self.expire(usize::MAX, effects);
+            } else {
+                self.ready.push(entry);
+            }
             if is_set_going {
                 self.serve(effects);
             }
@@ -541,7 +546,7 @@ impl<C: Recipient> QueueCore<C> {
             let Some(turn) = self.consumers.next() else { break };
             let entry = self.pop_ready().expect("it is not empty");
             self.hand_over(entry, turn, effects);
-            if self.options.is_some() {
+            if self.needs_care() {
                 self.expire(usize::MAX, effects);
             }
         }
@@ -551,7 +556,7 @@ impl<C: Recipient> QueueCore<C> {
     fn hand_over(&mut self, entry: Entry, turn: Turn, effects: &mut Effects) {
         let Turn { consumer, mode, custody } = turn;
         let timeout =
-            if self.options.is_some() { self.begin_hand_out(entry.stamp, consumer) } else { None };
+            if self.needs_care() { self.begin_hand_out(entry.stamp, consumer) } else { None };
         let (mut message, stamp, kept) = Handed::out_of(entry, mode.custody(custody));
         if mode == AckMode::Auto {
             self.settle_by_delivery(stamp, effects);
@@ -561,7 +566,9 @@ impl<C: Recipient> QueueCore<C> {
             AckMode::Auto => None,
             AckMode::Manual => Some(self.unacked.push(stamp, kept, consumer, newest)),
         };
-        if let Some(options) = &mut self.options {
+        if let Some(options) = &mut self.options
+            && options.needs != Needs::Nothing
+        {
             options.note_hand_out(&mut message, key, timeout);
         }
         let received = recipient.receive(HandOver { consumer, key, message });

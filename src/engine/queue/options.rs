@@ -29,7 +29,7 @@ use super::{ready::Ready, unacked::Unacked};
 pub(super) struct Options {
     /// The time that the queue was told last. Everything that it does, it does now.
     pub(super) now: Moment,
-    pub(super) timing: Timing,
+    pub(super) needs: Needs,
     /// `x-expires`: the queue goes when nobody has used it for a time.
     pub(super) idle: Option<Idle>,
     /// `x-message-ttl`.
@@ -51,15 +51,18 @@ pub(super) struct Options {
     returned: u64,
     /// Whether somebody was asked to read what is first in line.
     pub(super) is_reading: bool,
-    /// What stayed of the message that went to disk last.
+    /// What stayed of a message that went to disk; nothing if none ever has.
     pub(super) outline: Option<Message>,
 }
 
-/// Whether anything that a queue does depends on time. Once it does, it stays so.
+/// What a queue with options needs on its way. Once it needs something, it stays so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Timing {
-    Timeless,
-    Timed,
+pub(super) enum Needs {
+    /// What a plain one does, but that a store is told of it.
+    Nothing,
+    Care,
+    /// To be told the time, too.
+    Time,
 }
 
 /// Where a message returns to.
@@ -98,9 +101,9 @@ impl Options {
             is_quorum: parsed.queue_type == QueueType::Quorum,
             ..Self::plain(now)
         };
-        let timing = if options.is_timed() { Timing::Timed } else { Timing::Timeless };
-        let options = Self { timing, ..options };
-        let is_used = timing == Timing::Timed
+        let needs = if options.is_timed() { Needs::Time } else { Needs::Care };
+        let options = Self { needs, ..options };
+        let is_used = needs == Needs::Time
             || options.limit.is_some()
             || options.has_dead_letters
             || options.delivery_limit.is_some()
@@ -112,7 +115,7 @@ impl Options {
     pub(super) fn plain(now: Moment) -> Self {
         Self {
             now,
-            timing: Timing::Timeless,
+            needs: Needs::Nothing,
             idle: None,
             ttl: None,
             notes: Notes::default(),

@@ -62,6 +62,12 @@ impl<C: Recipient> QueueCore<C> {
         if self.wants_bodies() { More::Wanted } else { More::Unwanted }
     }
 
+    /// Whether any message was ever on disk only.
+    #[inline]
+    fn has_outlines(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.outline.is_some())
+    }
+
     /// Ends the reading that was asked for.
     pub(crate) fn end_reading(&mut self) {
         if let Some(options) = &mut self.options {
@@ -75,8 +81,9 @@ impl<C: Recipient> QueueCore<C> {
     }
 
     /// Whether what is first in line has to be read before anything is handed out. Asks for that.
+    #[inline]
     pub(super) fn waits_for_body(&mut self, effects: &mut Effects) -> bool {
-        if !self.is_on_disk() {
+        if !self.has_outlines() || !self.is_on_disk() {
             return false;
         }
         let is_wanted = self.wants_bodies();

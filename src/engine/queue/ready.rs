@@ -71,8 +71,9 @@ impl Ready {
     }
 
     /// The message that is to be handed out first.
+    #[inline]
     pub(crate) fn front(&self) -> Option<&Entry> {
-        self.heads().next()
+        if self.levels.is_none() { self.lowest.front() } else { self.heads().next() }
     }
 
     /// Takes a message out from the middle of its level. Only one that was

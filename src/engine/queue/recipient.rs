@@ -8,6 +8,7 @@ use super::{
     entry::{Entry, Held, Past, Stamp},
     unacked::UnackedKey,
 };
+use crate::engine::ids::Seq;
 
 /// The far end of one consumer, with credit that it may share with others and that a queue cannot
 /// see: the prefetch window of a channel, the room in its outbox.
@@ -42,6 +43,8 @@ pub(crate) struct HandOver {
 #[derive(Debug)]
 pub(crate) struct Handed {
     pub(crate) held: Held,
+    /// Its place in the queue.
+    seq: Seq,
     past: Past,
     /// What it counts for.
     bytes: u32,
@@ -71,7 +74,13 @@ impl Handed {
             Custody::Holder => None,
             Custody::Queue => Some(held.clone()),
         };
-        (Self { held, past: stamp.past, bytes: stamp.bytes }, stamp, kept)
+        (Self { held, seq: stamp.seq, past: stamp.past, bytes: stamp.bytes }, stamp, kept)
+    }
+
+    /// What a store is told of it, if it has it.
+    #[inline]
+    pub(crate) fn stored_seq(&self) -> Option<Seq> {
+        self.past.is_stored().then_some(self.seq)
     }
 
     /// What it counts for.

@@ -3,7 +3,7 @@
 use super::{
     Dead, Effects, Held, Kept, QueueCore, Recipient,
     entry::{Entry, Past, Stamp},
-    options::Timing,
+    options::Needs,
 };
 
 impl<C: Recipient> QueueCore<C> {
@@ -35,7 +35,11 @@ impl<C: Recipient> QueueCore<C> {
             return self.ready.push(entry);
         };
         if ends.is_some() || until.is_some() {
-            options.timing = Timing::Timed;
+            options.needs = Needs::Time;
+        }
+        if on_disk.is_some() {
+            let Held::Resident(outline) = &entry.held;
+            options.outline.get_or_insert_with(|| outline.clone());
         }
         options.note_restored(seq, ends, &mut self.next_seq);
         if let Some(reason) = death.filter(|_| options.has_dead_letters) {

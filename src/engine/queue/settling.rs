@@ -23,7 +23,7 @@ impl<C: Recipient> QueueCore<C> {
         settlement: Settlement,
         effects: &mut Effects,
     ) -> usize {
-        if settlement == Settlement::Accept && self.options.is_none() {
+        if settlement == Settlement::Accept && !self.needs_care() {
             let settled = keys.iter().filter(|key| self.end_plainly(**key, None, effects)).count();
             self.serve(effects);
             return settled;
@@ -33,6 +33,21 @@ impl<C: Recipient> QueueCore<C> {
         self.sort_deaths(settlement, deaths, effects);
         self.go_on_after(settlement, effects);
         settled
+    }
+
+    /// Accepts hand-outs like [`settle`](Self::settle). Whoever had them has told the store.
+    pub(crate) fn accept_told(&mut self, keys: &[UnackedKey], effects: &mut Effects) {
+        let staged = effects.staged.len();
+        let needs_care = self.needs_care();
+        for key in keys {
+            if needs_care {
+                self.end_with_care(*key, None, Settlement::Accept, effects);
+            } else {
+                self.end_plainly(*key, None, effects);
+            }
+        }
+        effects.staged.truncate(staged);
+        self.serve(effects);
     }
 
     /// Like [`settle`](Self::settle), for hand-outs whose holders have the messages.
@@ -150,13 +165,13 @@ impl<C: Recipient> QueueCore<C> {
         settlement: Settlement,
         effects: &mut Effects,
     ) -> bool {
-        if settlement == Settlement::Accept && self.options.is_none() {
+        if settlement == Settlement::Accept && !self.needs_care() {
             return self.end_plainly(key, returned, effects);
         }
         self.end_with_care(key, returned, settlement, effects)
     }
 
-    /// Accepts what was handed out by a queue without options.
+    /// Accepts what was handed out by a queue that needs no care.
     #[inline]
     fn end_plainly(
         &mut self,
@@ -172,6 +187,7 @@ impl<C: Recipient> QueueCore<C> {
         let HandOut { stamp, held, consumer, .. } = handed;
         self.counts.acked += 1;
         self.bytes -= stamp.bytes_in_hand();
+        effects.stage_end(stamp);
         effects.freed.extend(held);
         if let Some(consumer) = consumer {
             self.consumers.settled(consumer, 1, Ending::Accepted);

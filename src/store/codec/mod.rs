@@ -3,7 +3,7 @@
 //! A record is a *kind* (one byte) and what that kind has, numbers with their lowest byte first:
 //!
 //! ```text
-//! settled  1 | queue u64 | seq u64
+//! settled  1 | per item: queue u64 | seq u64
 //! amended  2 | queue u64 | seq u64 | state
 //! moved    3 | queue u64 | seq u64 | seq u64
 //! ended    4 | queue u64
@@ -32,7 +32,11 @@ use super::{
     engine::Key,
     record::{Amendment, Entity, ItemId, Outline, Serial},
 };
-use crate::{Message, Name, engine::queue::Reason, message::Label};
+use crate::{
+    Message, Name,
+    engine::queue::Reason,
+    message::{Address, Label},
+};
 
 /// What the bytes of a store follow. It stands at the beginning of each value.
 pub(super) const VERSION: u8 = 1;
@@ -81,7 +85,7 @@ pub(super) struct Run {
 /// A record as it was read.
 #[derive(Debug)]
 pub(super) enum Entry<'a> {
-    Settled(ItemId),
+    Settled(Ids<'a>),
     Amended(ItemId, Amendment),
     Moved(ItemId, u64),
     Ended(Serial),
@@ -90,9 +94,27 @@ pub(super) enum Entry<'a> {
     Entity(Serial, EntityBytes<'a>),
 }
 
+/// What there is most of, as it was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Frequent {
+    /// In one place, which so many bytes say.
+    Message {
+        id: ItemId,
+        state: Amendment,
+        head_bytes: usize,
+    },
+    /// One item.
+    Settled(ItemId),
+    Nothing,
+}
+
 /// An entity that has not been looked into.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EntityBytes<'a>(pub(super) &'a [u8]);
+
+/// Items, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ids<'a>(&'a [u8]);
 
 /// A message that has not been looked into.
 #[derive(Clone, Copy, Debug)]
@@ -112,9 +134,12 @@ struct Content<'a> {
     body: &'a [u8],
 }
 
-pub(super) fn put_settled(id: ItemId, to: &mut Vec<u8>) {
+#[inline]
+pub(super) fn put_settled(ids: &[ItemId], to: &mut Vec<u8>) {
     to.push(SETTLED);
-    put_id(id, to);
+    for id in ids {
+        put_id(*id, to);
+    }
 }
 
 pub(super) fn put_amended(id: ItemId, state: Amendment, to: &mut Vec<u8>) {
@@ -143,22 +168,55 @@ pub(super) fn put_leaving(runs: &[Run], to: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes a run takes in such a record.
+/// How many bytes a run takes in such a record, and an item in one of what is settled.
 pub(super) const RUN_BYTES: usize = 16;
+pub(super) const ID_BYTES: usize = 16;
 
 /// Writes a message that is in these places, of which there are at most [`HEADS_MAX`].
 pub(super) fn put_message(heads: &[(ItemId, Amendment)], message: &Message, to: &mut Vec<u8>) {
+    put_start(heads, message, to);
+    to.extend_from_slice(message.body());
+}
+
+/// The same for one place, and with less ado for the messages that most are: persistent ones with
+/// no other properties, of which nothing is known yet.
+#[inline]
+pub(super) fn put_single(id: ItemId, state: Amendment, message: &Message, to: &mut Vec<u8>) {
+    let Address { exchange, routing_key } = message.address();
+    let lengths = (u8::try_from(exchange.len()), u8::try_from(routing_key.len()));
+    match (message.delivery_mode(), message.priority(), lengths) {
+        (Some(mode), None, (Ok(of_exchange), Ok(of_key)))
+            if of_exchange.max(of_key) < LONG_TEXT
+                && !message.has_table()
+                && state == Amendment::default() =>
+        {
+            let mut start = [0; 23];
+            start[..3].copy_from_slice(&[MESSAGE, 1, 0]);
+            start[3..19].copy_from_slice(&id_bytes(id));
+            start[20..].copy_from_slice(&[HAS_MODE, mode, of_exchange]);
+            to.extend_from_slice(&start);
+            to.extend_from_slice(exchange.as_bytes());
+            to.push(of_key);
+            to.extend_from_slice(routing_key.as_bytes());
+            to.extend_from_slice(message.body());
+        }
+        _ => put_message(&[(id, state)], message, to),
+    }
+}
+
+/// The same without the body, which follows.
+pub(super) fn put_start(heads: &[(ItemId, Amendment)], message: &Message, to: &mut Vec<u8>) {
     put_heads(heads, to);
-    let mode = message.delivery_mode();
-    let priority = message.priority();
     let has_table = message.has_table();
-    to.push(
-        mode.map_or(0, |_| HAS_MODE)
-            | priority.map_or(0, |_| HAS_PRIORITY)
-            | if has_table { HAS_PROPERTIES } else { 0 },
-    );
-    to.extend(mode);
-    to.extend(priority);
+    let mark = if has_table { HAS_PROPERTIES } else { 0 };
+    match (message.delivery_mode(), message.priority()) {
+        (Some(mode), None) => to.extend_from_slice(&[HAS_MODE | mark, mode]),
+        (Some(mode), Some(priority)) => {
+            to.extend_from_slice(&[HAS_MODE | HAS_PRIORITY | mark, mode, priority]);
+        }
+        (None, Some(priority)) => to.extend_from_slice(&[HAS_PRIORITY | mark, priority]),
+        (None, None) => to.push(mark),
+    }
     let address = message.address();
     put_text(&address.exchange, to);
     put_text(&address.routing_key, to);
@@ -171,33 +229,36 @@ pub(super) fn put_message(heads: &[(ItemId, Amendment)], message: &Message, to: 
             *at = byte;
         }
     }
-    to.extend_from_slice(message.body());
 }
 
-/// Writes a message as it was read, but for the places that it is in.
-pub(super) fn put_copy(heads: &[(ItemId, Amendment)], content: &[u8], to: &mut Vec<u8>) {
-    put_heads(heads, to);
-    to.extend_from_slice(content);
+/// Begins a message that is in these places. What it has but for them follows.
+#[inline]
+pub(super) fn put_heads(heads: &[(ItemId, Amendment)], to: &mut Vec<u8>) {
+    let places = u16::try_from(heads.len()).expect("a message is written in few places at a time");
+    let [low, high] = places.to_le_bytes();
+    to.extend_from_slice(&[MESSAGE, low, high]);
+    for (id, state) in heads {
+        put_id(*id, to);
+        put_state(*state, to);
+    }
 }
 
 pub(super) fn put_entity(serial: Serial, entity: &Entity, to: &mut Vec<u8>) {
-    to.push(ENTITY);
-    to.extend_from_slice(&serial.to_le_bytes());
+    put_serial(serial, to);
     entity::put(entity, to);
 }
 
-/// Writes an entity as it was read.
-pub(super) fn put_entity_copy(serial: Serial, entity: EntityBytes<'_>, to: &mut Vec<u8>) {
+/// Begins an entity. What it is follows, as it was written before.
+pub(super) fn put_serial(serial: Serial, to: &mut Vec<u8>) {
     to.push(ENTITY);
     to.extend_from_slice(&serial.to_le_bytes());
-    to.extend_from_slice(entity.0);
 }
 
 /// Reads one record, which the bytes end with.
 pub(super) fn entry(bytes: &[u8]) -> Result<Entry<'_>, Malformed> {
     let mut reader = Reader(bytes);
     let entry = match reader.byte()? {
-        SETTLED => Entry::Settled(reader.id()?),
+        SETTLED => Entry::Settled(reader.ids()?),
         AMENDED => Entry::Amended(reader.id()?, reader.state()?),
         MOVED => Entry::Moved(reader.id()?, reader.u64()?),
         ENDED => Entry::Ended(reader.u64()?),
@@ -213,9 +274,46 @@ pub(super) fn entry(bytes: &[u8]) -> Result<Entry<'_>, Malformed> {
     Ok(entry)
 }
 
+/// Reads a message from what follows its heads, and from its body, if that is apart.
+pub(super) fn read_message(
+    content: &[u8],
+    body: &[u8],
+    last: &mut Label,
+) -> Result<Message, Malformed> {
+    let content = Reader(content).content()?;
+    content.message(if body.is_empty() { content.body } else { body }, last)
+}
+
 impl EntityBytes<'_> {
     pub(super) fn read(self) -> Result<Entity, Malformed> {
         entity::read(self.0)
+    }
+}
+
+impl<'a> Ids<'a> {
+    #[inline]
+    pub(super) fn iter(self) -> impl Iterator<Item = ItemId> + 'a {
+        let mut reader = Reader(self.0);
+        std::iter::from_fn(move || reader.id().ok())
+    }
+}
+
+/// Reads what there is most of.
+#[inline]
+pub(super) fn frequent(bytes: &[u8]) -> Frequent {
+    match bytes {
+        [MESSAGE, 1, 0, rest @ ..] => {
+            let mut reader = Reader(rest);
+            reader.head().map_or(Frequent::Nothing, |(id, state)| Frequent::Message {
+                id,
+                state,
+                head_bytes: bytes.len() - reader.0.len(),
+            })
+        }
+        [SETTLED, rest @ ..] if rest.len() == ID_BYTES => {
+            Reader(rest).id().map_or(Frequent::Nothing, Frequent::Settled)
+        }
+        _ => Frequent::Nothing,
     }
 }
 
@@ -229,8 +327,7 @@ impl<'a> Stored<'a> {
 
     /// The message, with a body of its own. Names that are those of the last one share its memory.
     pub(super) fn message(self, last: &mut Label) -> Result<Message, Malformed> {
-        let content = Reader(self.content).content()?;
-        content.message(content.body, last)
+        read_message(self.content, &[], last)
     }
 
     /// What has to be known of it while its body is on disk.
@@ -276,21 +373,17 @@ impl Content<'_> {
     }
 }
 
-fn put_heads(heads: &[(ItemId, Amendment)], to: &mut Vec<u8>) {
-    to.push(MESSAGE);
-    let places = u16::try_from(heads.len()).expect("a message is written in few places at a time");
-    to.extend_from_slice(&places.to_le_bytes());
-    for (id, state) in heads {
-        put_id(*id, to);
-        put_state(*state, to);
-    }
-}
-
+#[inline]
 fn put_id(id: ItemId, to: &mut Vec<u8>) {
-    to.extend_from_slice(&id.queue.to_le_bytes());
-    to.extend_from_slice(&id.seq.to_le_bytes());
+    to.extend_from_slice(&id_bytes(id));
 }
 
+#[inline]
+fn id_bytes(id: ItemId) -> [u8; ID_BYTES] {
+    (u128::from(id.seq) << u64::BITS | u128::from(id.queue)).to_le_bytes()
+}
+
+#[inline]
 fn put_state(state: Amendment, to: &mut Vec<u8>) {
     if state == Amendment::default() {
         to.push(0);
@@ -313,6 +406,7 @@ fn put_state(state: Amendment, to: &mut Vec<u8>) {
     to.extend((0..).zip(DEATHS).filter(|(_, of)| death == Some(*of)).map(|(number, _)| number));
 }
 
+#[inline]
 fn put_text(text: &str, to: &mut Vec<u8>) {
     match u8::try_from(text.len()) {
         Ok(bytes) if bytes < LONG_TEXT => to.push(bytes),
@@ -403,6 +497,14 @@ impl<'a> Reader<'a> {
     #[inline]
     fn head(&mut self) -> Result<(ItemId, Amendment), Malformed> {
         Ok((self.id()?, self.state()?))
+    }
+
+    fn ids(&mut self) -> Result<Ids<'a>, Malformed> {
+        let ids = self.rest();
+        if ids.is_empty() || !ids.len().is_multiple_of(ID_BYTES) {
+            return Err(CUT);
+        }
+        Ok(Ids(ids))
     }
 
     fn runs(&mut self) -> Result<Vec<Run>, Malformed> {

@@ -200,8 +200,19 @@ proptest! {
         prop_assert_eq!(outline.body_bytes as usize, message.body().len());
         prop_assert_eq!(outline.priority, message.priority());
         prop_assert_eq!(outline.delivery_mode, message.delivery_mode());
-        let copied = encoded(|to| put_copy(&heads, stored.content, to));
+        let copied = encoded(|to| {
+            put_heads(&heads, to);
+            to.extend_from_slice(stored.content);
+        });
         prop_assert_eq!(copied, bytes);
+        let (id, state) = heads[0];
+        for state in [state, Amendment::default()] {
+            let single = encoded(|to| put_single(id, state, &message, to));
+            prop_assert_eq!(single, encoded(|to| put_message(&[(id, state)], &message, to)));
+        }
+        let start = encoded(|to| put_start(&heads, &message, to));
+        let Ok(Entry::Message(start)) = entry(&start) else { panic!("no message") };
+        prop_assert_eq!(read_message(start.content, message.body(), &mut label).unwrap(), message);
     }
 
     #[test]
@@ -210,13 +221,17 @@ proptest! {
         let Ok(Entry::Entity(read_serial, read)) = entry(&bytes) else { panic!("no entity") };
         prop_assert_eq!(read_serial, serial);
         prop_assert_eq!(read.read().unwrap(), entity);
-        prop_assert_eq!(encoded(|to| put_entity_copy(serial, read, to)), bytes);
+        let copied = encoded(|to| {
+            put_serial(serial, to);
+            to.extend_from_slice(read.0);
+        });
+        prop_assert_eq!(copied, bytes);
     }
 
     #[test]
     fn what_has_no_body_is_read_back(id in id(), state in state(), place in any::<u64>()) {
-        let settled = encoded(|to| put_settled(id, to));
-        prop_assert!(matches!(entry(&settled), Ok(Entry::Settled(read)) if read == id));
+        let settled = encoded(|to| put_settled(&[id, id], to));
+        prop_assert!(matches!(entry(&settled), Ok(Entry::Settled(ids)) if ids.iter().eq([id, id])));
         let amended = encoded(|to| put_amended(id, state, to));
         let read = entry(&amended);
         let same = matches!(read, Ok(Entry::Amended(of, read)) if of == id && read == state);

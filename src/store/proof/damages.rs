@@ -149,7 +149,7 @@ fn pile_up(folder: &Path, dice: &mut Dice, truth: &mut Model, messages: u64) {
         let message = Message::new(body).persistent();
         let record = Record::Message(MessageRecord { id, state, message });
         truth.tell(&record);
-        store.append(&mut vec![record]);
+        store.append(&[record]);
         if dice.one_in(200) {
             store.run_once();
         }

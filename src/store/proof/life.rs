@@ -101,7 +101,7 @@ impl Life {
             // Something that means nothing: each group has a position.
             told.push(Record::QueueEnded(u64::MAX));
         }
-        let position = self.store.append(&mut told);
+        let position = self.store.append(&told);
         assert_eq!(position, Position(u64::try_from(self.groups.len()).unwrap()));
     }
 

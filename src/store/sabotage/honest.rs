@@ -2,14 +2,12 @@
 
 use std::{fs::File, io};
 
-use crate::store::{record::Record, writer::Shared};
+use crate::store::writer::Shared;
 
-/// A group is told.
+/// Whether the store takes note of a settlement that it is told of.
 #[inline]
-pub(in crate::store) fn take_in(
-    group: impl Iterator<Item = Record>,
-) -> impl Iterator<Item = Record> {
-    group
+pub(in crate::store) fn takes_in_settlement() -> bool {
+    true
 }
 
 /// What has gathered is about to be written.

@@ -26,8 +26,8 @@ pub(super) use self::honest::begin_commit;
 #[cfg(not(leveret_sabotage = "skip-sync"))]
 pub(super) use self::honest::sync_data;
 #[cfg(not(leveret_sabotage = "lost-acks"))]
-pub(super) use self::honest::take_in;
+pub(super) use self::honest::takes_in_settlement;
 #[cfg(leveret_sabotage = "lost-acks")]
-pub(super) use self::lost_acks::take_in;
+pub(super) use self::lost_acks::takes_in_settlement;
 #[cfg(leveret_sabotage = "skip-sync")]
 pub(super) use self::skip_sync::sync_data;

@@ -69,6 +69,7 @@ impl Transfer<'_> {
     fn tell(&self, group: &mut Vec<Record>) -> Result<(), OpenError> {
         if !group.is_empty() {
             self.store.append(group);
+            group.clear();
         }
         if self.store.unwritten_bytes() > UNWRITTEN_BYTES_MAX { self.write() } else { Ok(()) }
     }

@@ -69,9 +69,9 @@ fn live(seed: u64, level: Level, crash: Crash) {
         let mut states = vec![content.clone()];
         let mut told = content.clone();
         for _ in 0..chance.below(120) {
-            let mut group = teller.group(&told);
+            let group = teller.group(&told);
             told.apply(&group);
-            let position = store.append(&mut group);
+            let position = store.append(&group);
             if position.0 as usize == states.len() {
                 states.push(told.clone());
             }

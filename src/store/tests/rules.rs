@@ -28,7 +28,7 @@ fn returned(returns: u32) -> Amendment {
 fn told(place: &FaultyPlace, commits: &[&[Record]]) -> Arc<Store> {
     let (store, _) = open(place, Level::Power);
     for group in commits {
-        let position = store.append(&mut group.to_vec());
+        let position = store.append(group);
         store.run_once();
         assert_eq!(store.poll(position), Some(Ok(())));
     }
@@ -49,7 +49,7 @@ fn check(commits: &[&[Record]], expected: &[(u64, u32)]) {
     let together = FaultyPlace::new();
     let (store, _) = open(&together, Level::Power);
     for group in commits {
-        store.append(&mut group.to_vec());
+        store.append(group);
     }
     drop(store);
     assert_eq!(found(&together), expected, "all in one commit");
@@ -165,7 +165,7 @@ fn serials_are_never_given_twice() {
     let (store, recovered) = open(&place, Level::Power);
     assert_eq!(recovered.next_serial, 1);
     assert_eq!((store.next_serial(), store.next_serial()), (1, 2));
-    store.append(&mut vec![add(1, &message("a"))]);
+    store.append(&[add(1, &message("a"))]);
     drop(store);
     let (store, recovered) = open(&place, Level::Power);
     assert_eq!((recovered.next_serial, store.next_serial()), (3, 3));
@@ -212,8 +212,8 @@ fn bodies_beyond_the_bound_stay_on_disk() {
 #[test]
 fn what_is_not_written_can_be_fetched() {
     let (store, _) = open(&FaultyPlace::new(), Level::Power);
-    store.append(&mut vec![add(1, &message("a"))]);
-    store.append(&mut vec![Record::Moved(id(1), 3)]);
+    store.append(&[add(1, &message("a"))]);
+    store.append(&[Record::Moved(id(1), 3)]);
     assert_eq!(store.fetch(id(3)).unwrap().unwrap().text(), Some("a"));
     assert_eq!(store.fetch(id(2)), Ok(None));
 }
@@ -222,8 +222,8 @@ fn what_is_not_written_can_be_fetched() {
 fn what_has_gone_before_it_was_written_never_is() {
     let place = FaultyPlace::new();
     let (store, _) = open(&place, Level::Power);
-    store.append(&mut vec![add(1, &message("a"))]);
-    let position = store.append(&mut vec![Record::Settled(id(1))]);
+    store.append(&[add(1, &message("a"))]);
+    let position = store.append(&[Record::Settled(id(1))]);
     assert!(store.unwritten_bytes() > 0);
     store.run_once();
     assert_eq!(store.poll(position), Some(Ok(())));
@@ -237,7 +237,7 @@ fn a_session_that_syncs_nothing_may_lose_its_tail() {
     let syncs = place.syncs();
     let (store, _) = open(&place, Level::Process);
     for seq in 2..6 {
-        let position = store.append(&mut vec![add(seq, &message("b"))]);
+        let position = store.append(&[add(seq, &message("b"))]);
         store.run_once();
         assert_eq!(store.poll(position), Some(Ok(())));
     }
@@ -255,7 +255,7 @@ fn values_of_two_tries_are_no_commit() {
     let broken = || EngineError::Failed("the end".to_owned());
     let long = |letter: &str| add(1, &message(&letter.repeat(80_000)));
     let (store, _) = open(&place, Level::Power);
-    store.append(&mut vec![long("a")]);
+    store.append(&[long("a")]);
     place.fail_after(3, broken());
     store.run_once();
     mem::forget(store);
@@ -263,7 +263,7 @@ fn values_of_two_tries_are_no_commit() {
     assert_eq!(place.keys().iter().map(|key| key.part).collect::<Vec<_>>(), [1, 2, 3]);
     let (store, recovered) = open(&place, Level::Power);
     assert!(recovered.was_cut && recovered.messages.is_empty());
-    store.append(&mut vec![long("b")]);
+    store.append(&[long("b")]);
     place.fail_after(4, broken());
     store.run_once();
     mem::forget(store);
@@ -323,9 +323,9 @@ fn damage_is_reported_or_makes_no_difference() {
     let mut content = Content::default();
     let (store, _) = open(&place, Level::Power);
     for _ in 0..60 {
-        let mut group = teller.group(&content);
+        let group = teller.group(&content);
         content.apply(&group);
-        store.append(&mut group);
+        store.append(&group);
         store.run_once();
     }
     drop(store);
@@ -357,19 +357,56 @@ fn damage_is_reported_or_makes_no_difference() {
 }
 
 #[test]
+fn an_ack_that_comes_after_the_end_of_its_queue_is_forgotten() {
+    let place = FaultyPlace::new();
+    let message = message("a");
+    let (ended, settled) = (Record::QueueEnded(1), Record::Settled(id(1)));
+    let apart = [slice::from_ref(&ended), slice::from_ref(&settled)];
+    let store = told(&place, &[&[add(1, &message)], apart[0], apart[1]]);
+    assert!(store.shared.desk.lock().ledger.early.is_empty());
+    let store = told(&FaultyPlace::new(), &[&[add(1, &message), ended, settled]]);
+    assert!(store.shared.desk.lock().ledger.early.is_empty());
+}
+
+#[test]
+fn a_destructor_that_panics_harms_no_store() {
+    struct Grudge([u8; 5_000]);
+    impl AsRef<[u8]> for Grudge {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl Drop for Grudge {
+        fn drop(&mut self) {
+            panic!("nobody asked for this");
+        }
+    }
+    let place = FaultyPlace::new();
+    let (store, _) = open(&place, Level::Power);
+    let body = bytes::Bytes::from_owner(Grudge([7; 5_000]));
+    let position = store.append(&[add(1, &Message::new(body))]);
+    store.run_once();
+    assert_eq!((store.poll(position), store.state()), (Some(Ok(())), State::Working));
+    let position = store.append(&[add(2, &message("b"))]);
+    store.run_once();
+    assert_eq!((store.poll(position), store.unwritten_bytes()), (Some(Ok(())), 0));
+    drop(store);
+    assert_eq!(found(&place), [(1, 0), (2, 0)]);
+}
+
+#[test]
 fn after_a_failure_nothing_is_durable_any_more() {
     let place = FaultyPlace::new();
     let store = told(&place, &[&[add(1, &message("a"))]]);
     place.fail_after(1, EngineError::Failed("the disk is on fire".to_owned()));
-    let position = store.append(&mut vec![add(2, &message("b"))]);
+    let position = store.append(&[add(2, &message("b"))]);
     store.run_once();
     let failure = StoreFailure::Failed("the disk is on fire".to_owned());
     assert_eq!(store.poll(position), Some(Err(failure.clone())));
     assert_eq!((store.state(), store.failure()), (State::Failed, Some(failure.clone())));
     place.repair();
-    let mut group = vec![add(3, &message("c"))];
-    let later = store.append(&mut group);
-    assert!(group.is_empty() && later > position);
+    let later = store.append(&[add(3, &message("c"))]);
+    assert!(later > position);
     store.run_once();
     assert_eq!(store.poll(later), Some(Err(failure.clone())));
     assert_eq!(store.poll(Position(1)), Some(Ok(())));
@@ -384,12 +421,12 @@ fn without_space_ends_go_first_and_the_rest_follows() {
     let long = message(&"x".repeat(5_000));
     let store = told(&place, &[&[add(1, &long)], &[add(2, &long)]]);
     place.set_room(place.bytes() + 1_000);
-    let waiting = store.append(&mut vec![add(3, &long)]);
+    let waiting = store.append(&[add(3, &long)]);
     // Its group adds something, so it waits: the message would be nowhere.
-    let mixed = store.append(&mut vec![Record::Settled(id(2)), add(4, &message("letter"))]);
+    let mixed = store.append(&[Record::Settled(id(2)), add(4, &message("letter"))]);
     store.run_once();
     assert_eq!((store.state(), store.poll(waiting)), (State::Full, None));
-    let ended = store.append(&mut vec![Record::Settled(id(1))]);
+    let ended = store.append(&[Record::Settled(id(1))]);
     store.run_once();
     assert_eq!((store.poll(waiting), store.poll(mixed), store.poll(ended)), (None, None, None));
     let (crashed, recovered) = open(&place, Level::Power);
@@ -411,7 +448,7 @@ fn a_store_without_space_is_closed_and_says_so() {
     let place = FaultyPlace::new();
     let (store, _) = open(&place, Level::Power);
     place.set_room(10);
-    let position = store.append(&mut vec![add(1, &message("a"))]);
+    let position = store.append(&[add(1, &message("a"))]);
     assert_eq!(store.close(HostDeadline::NEVER), Err(StoreFailure::Full));
     assert_eq!(store.poll(position), Some(Err(StoreFailure::Full)));
 }
@@ -423,7 +460,7 @@ fn an_entity_that_is_told_twice_at_once_stays() {
     let used = || Record::Entity(7, Box::new(Entity::Used { queue: 1, below: None }));
     let store = told(&place, &[&[used(), used()], &[add(1, &message("a"))]]);
     for seq in 2..10 {
-        store.append(&mut vec![add(seq, &message("b"))]);
+        store.append(&[add(seq, &message("b"))]);
         store.run_once();
     }
     drop(store);

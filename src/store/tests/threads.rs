@@ -32,7 +32,7 @@ fn what_several_threads_tell_becomes_durable() {
             let store = &store;
             threads.spawn(move || {
                 for at in 0..200 {
-                    let position = store.append(&mut vec![add(thread * 1_000 + at, &message("a"))]);
+                    let position = store.append(&[add(thread * 1_000 + at, &message("a"))]);
                     if at % 50 == 0 {
                         let waited = store.wait(position, HostDeadline::NEVER);
                         assert_eq!(waited, Some(Ok(())));
@@ -52,11 +52,11 @@ fn what_several_threads_tell_becomes_durable() {
 fn closing_writes_what_has_gathered_and_refuses_the_rest() {
     let place = FaultyPlace::new();
     let (store, _) = attended(&place);
-    let position = store.append(&mut vec![add(1, &message("a"))]);
+    let position = store.append(&[add(1, &message("a"))]);
     assert_eq!(store.close(HostDeadline::NEVER), Ok(()));
     assert_eq!(store.close(HostDeadline::NEVER), Ok(()), "twice");
     assert_eq!(store.poll(position), Some(Ok(())));
-    let late = store.append(&mut vec![add(2, &message("b"))]);
+    let late = store.append(&[add(2, &message("b"))]);
     assert_eq!(store.poll(late), Some(Err(StoreFailure::Closed)));
     assert!(store.fetch(id(1)).is_err());
     let (_store, recovered) = attended(&place);
@@ -68,12 +68,12 @@ fn a_wait_has_an_end() {
     let place = FaultyPlace::new();
     place.set_room(0);
     let (store, _) = attended(&place);
-    let position = store.append(&mut vec![add(1, &message("a"))]);
+    let position = store.append(&[add(1, &message("a"))]);
     let within = HostDeadline::within(Duration::from_millis(1));
     assert_eq!(store.wait(position, within), None);
     place.set_room(usize::MAX);
     // Telling something makes it try again.
-    store.append(&mut vec![Record::Settled(id(7))]);
+    store.append(&[Record::Settled(id(7))]);
     assert_eq!(store.wait(position, HostDeadline::NEVER), Some(Ok(())));
 }
 
@@ -92,7 +92,7 @@ fn the_thread_itself_may_drop_the_last_handle() {
             done.send(()).unwrap();
         }
     }));
-    store.append(&mut vec![add(1, &message("a"))]);
+    store.append(&[add(1, &message("a"))]);
     drop(store);
     go.send(()).unwrap();
     is_done.recv().unwrap();
@@ -105,7 +105,7 @@ fn a_panic_of_an_engine_is_a_failure() {
     let place = FaultyPlace::new();
     let (store, _) = attended(&place);
     place.panic_next();
-    let position = store.append(&mut vec![add(1, &message("a"))]);
+    let position = store.append(&[add(1, &message("a"))]);
     let failure = StoreFailure::Failed("its thread has panicked".to_owned());
     assert_eq!(store.wait(position, HostDeadline::NEVER), Some(Err(failure)));
     assert_eq!(store.unwritten_bytes(), 0);

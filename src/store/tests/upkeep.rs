@@ -23,9 +23,9 @@ fn a_backlog_that_is_worked_off_leaves_little() {
     let body = message(&"x".repeat(200));
     let mut most = 0;
     for round in 0..300 {
-        store.append(&mut (0..50).map(|at| add(round * 50 + at, &body)).collect());
+        store.append(&(0..50).map(|at| add(round * 50 + at, &body)).collect::<Vec<_>>());
         if round > 0 {
-            store.append(&mut (0..50).map(|at| settle((round - 1) * 50 + at)).collect());
+            store.append(&(0..50).map(|at| settle((round - 1) * 50 + at)).collect::<Vec<_>>());
         }
         store.run_once();
         most = most.max(place.bytes());
@@ -44,17 +44,17 @@ fn a_straggler_in_each_block_is_written_anew() {
     let (store, _) = opened.unwrap();
     let body = message(&"x".repeat(200));
     for round in 0..50 {
-        store.append(&mut (0..100).map(|at| add(round * 100 + at, &body)).collect());
+        store.append(&(0..100).map(|at| add(round * 100 + at, &body)).collect::<Vec<_>>());
         store.run_once();
     }
     // One acknowledgement a commit, so that many control blocks are needed for each block.
     for seq in (0..5_000).filter(|seq| seq % 50 != 7) {
-        store.append(&mut vec![settle(seq)]);
+        store.append(&[settle(seq)]);
         if seq % 10 == 0 {
             store.run_once();
         }
     }
-    store.append(&mut vec![Record::Amended(id(7), Amendment { returns: 3, ..Default::default() })]);
+    store.append(&[Record::Amended(id(7), Amendment { returns: 3, ..Default::default() })]);
     tidy(&store);
     assert!(place.bytes() < 4 * 100 * 300, "{} bytes for 100 messages", place.bytes());
     assert_eq!(store.fetch(id(4_957)).unwrap().as_ref(), Some(&body));
@@ -69,10 +69,10 @@ fn a_straggler_in_each_block_is_written_anew() {
 fn a_message_that_comes_back_again_and_again_takes_no_more() {
     let place = FaultyPlace::new();
     let (store, _) = open(&place, Level::Power);
-    store.append(&mut vec![add(1, &message("poison"))]);
+    store.append(&[add(1, &message("poison"))]);
     for returns in 1..3_000 {
         let state = Amendment { returns, ..Amendment::default() };
-        store.append(&mut vec![Record::Amended(id(1), state)]);
+        store.append(&[Record::Amended(id(1), state)]);
         store.run_once();
     }
     tidy(&store);
@@ -89,10 +89,10 @@ fn a_generation_that_has_grown_is_written_anew_between_commits() {
     let body = message(&"x".repeat(1_000));
     let mut told = Vec::new();
     for seq in 0..200 {
-        store.append(&mut vec![add(seq, &body)]);
+        store.append(&[add(seq, &body)]);
         told.push(seq);
         if seq >= 20 {
-            store.append(&mut vec![settle(seq - 20)]);
+            store.append(&[settle(seq - 20)]);
             told.remove(0);
         }
         store.run_once();
@@ -115,12 +115,12 @@ fn space_comes_back_when_all_goes_at_once_and_nothing_is_told_any_more() {
     let (store, _) = opened.unwrap();
     let long = |seq| add(seq, &message(&"x".repeat(1_000)));
     for some in 0..20 {
-        store.append(&mut (some * 500..(some + 1) * 500).map(long).collect());
+        store.append(&(some * 500..(some + 1) * 500).map(long).collect::<Vec<_>>());
         store.run_once();
     }
     tidy(&store);
     assert!(store.disk_bytes() > 10_000_000, "{}", store.disk_bytes());
-    store.append(&mut (0..10_000).map(settle).collect());
+    store.append(&(0..10_000).map(settle).collect::<Vec<_>>());
     tidy(&store);
     assert!(store.disk_bytes() < 5_000_000, "{}", store.disk_bytes());
 }
@@ -130,8 +130,8 @@ fn while_nothing_is_told_nothing_is_written() {
     let place = FaultyPlace::new();
     let (store, _) = open(&place, Level::Power);
     for seq in 0..100 {
-        store.append(&mut vec![add(seq, &message("a"))]);
-        store.append(&mut vec![settle(seq)]);
+        store.append(&[add(seq, &message("a"))]);
+        store.append(&[settle(seq)]);
         store.run_once();
     }
     tidy(&store);

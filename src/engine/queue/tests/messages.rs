@@ -106,6 +106,18 @@ fn a_publish_is_staged_before_its_own_settlement() {
 }
 
 #[test]
+fn an_ack_that_a_store_was_told_of_is_not_staged() {
+    let mut desk = Desk::stored();
+    desk.publish("a b c");
+    desk.check_ready("a b c");
+    let keys = ["a", "c"].map(|word| desk.keys[word]);
+    desk.queue.accept_told(&keys, &mut desk.effects);
+    assert_eq!((desk.queue.unacked_messages(), desk.queue.counts().acked), (1, 2));
+    desk.settle("b", Settlement::Accept);
+    assert_eq!(story(&desk), ["+0", "+1", "+2", "-1"]);
+}
+
+#[test]
 fn of_what_is_not_persistent_a_store_is_told_nothing() {
     let mut desk = Desk::stored();
     let Held::Resident(message) = held("a");
