@@ -29,10 +29,10 @@ impl QueueCell {
         }
     }
 
-    /// Has done what is due by now.
+    /// Has done what is due by now, and what declared bounds ask for.
     #[allow(dead_code, reason = "only a broker with a store does that")]
     pub(crate) fn set_going(self: &Arc<Self>) {
-        self.with(|_, _| ());
+        self.with(QueueCore::settle_in);
     }
 
     /// Tells the store what is still in somebody's hand, as the last of this life of the broker.

@@ -335,6 +335,29 @@ fn purged_expired_and_dropped_ones_are_gone_for_good() {
     assert_eq!(drain(&broker.queue("brief").unwrap()), "");
 }
 
+/// As in `RabbitMQ`, which has the first in line go when it starts a queue.
+#[test]
+fn declared_bounds_hold_for_what_was_in_hand() {
+    let folder = Folder::new();
+    let broker = folder.open();
+    let letters = durable(&broker, "letters");
+    let to_letters = broker.declare_exchange("x").fanout().durable().declare().unwrap();
+    to_letters.bind(&letters, "").unwrap();
+    let short = broker.declare_queue("short").durable().max_length(2).dead_letter_to(&to_letters);
+    let short = short.declare().unwrap();
+    send(&short, "a b");
+    let in_hand = [get(&short), get(&short)];
+    send(&short, "c d");
+    broker.sync(PATIENCE).unwrap();
+    assert_eq!((short.stats().ready, short.stats().unacked), (2, 2));
+    let crashed = folder.crashed();
+    drop(in_hand);
+    let broker = crashed.open();
+    let names = ["short", "letters"].map(|name| broker.queue(name).unwrap());
+    assert_eq!(names.each_ref().map(|queue| queue.stats().ready), [2, 2]);
+    assert_eq!(names.each_ref().map(drain), ["c! d!", "a b"]);
+}
+
 #[test]
 fn opening_twice_finds_the_same() {
     let folder = Folder::new();

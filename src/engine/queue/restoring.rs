@@ -12,8 +12,8 @@ impl<C: Recipient> QueueCore<C> {
     /// the order of the numbers, and with the time told when it began to have options.
     ///
     /// Of one whose body is on disk there is the outline, and how long the body is. It counts as
-    /// enqueued. Bounds are not looked at: it was in the queue with them. What had died goes on its
-    /// way.
+    /// enqueued. Bounds are not looked at before [all are there](Self::settle_in). What had died
+    /// goes on its way.
     pub(crate) fn restore(
         &mut self,
         kept: Kept,
@@ -52,5 +52,12 @@ impl<C: Recipient> QueueCore<C> {
             Some(until) => options.delayed.add(ends.map_or(until, |end| end.min(until)), entry),
             None => self.line_up(entry),
         }
+    }
+
+    #[allow(dead_code, reason = "only a broker with a store does that")]
+    /// All that the store had is there. What was in somebody's hand waits again, so there may be
+    /// more than declared bounds allow; as in `RabbitMQ`, the first in line go then.
+    pub(crate) fn settle_in(&mut self, effects: &mut Effects) {
+        self.make_way(effects);
     }
 }
