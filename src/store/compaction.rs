@@ -26,8 +26,12 @@ pub(super) struct Compaction {
     /// How much was written or taken out since the size was last looked at; nothing, if it never
     /// was.
     changed: Option<u64>,
-    /// After a failure it is not tried again before the generation has grown to this.
+    /// It is not done again before the generation has grown to this: after a failure, and because
+    /// one that is new may take no less.
     size_min: u64,
+    /// What was in the present generation when its copying began. If much of that has gone, another
+    /// may take less.
+    copied_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -40,7 +44,14 @@ struct Copying {
 
 impl Compaction {
     pub(super) fn new(economy: Economy) -> Self {
-        Self { economy, under_way: None, switched: None, changed: None, size_min: 0 }
+        Self {
+            economy,
+            under_way: None,
+            switched: None,
+            changed: None,
+            size_min: 0,
+            copied_bytes: 0,
+        }
     }
 
     /// Puts a value of a commit into the new generation, too.
@@ -83,11 +94,13 @@ impl Compaction {
                 };
                 let former = home(&mut shared.desk.lock());
                 drop(former);
-                self.switched = Some(engine);
-                (self.changed, self.size_min) = (None, 0);
+                let size = engine.size().unwrap_or_default();
+                self.size_min = size + self.economy.slice_bytes;
+                (self.changed, self.switched) = (None, Some(engine));
             }
             Err(_) => {
                 self.size_min = 2 * shared.disk_bytes.load(Ordering::Relaxed);
+                self.copied_bytes = 0;
                 return Ok(false);
             }
         }
@@ -103,16 +116,19 @@ impl Compaction {
         shared.disk_bytes.store(size, Ordering::Relaxed);
         let mut keys: Vec<Key> = {
             let ledger = &shared.desk.lock().ledger;
-            if size <= SIZE_TIMES_MAX * ledger.bytes() + self.economy.size_bytes_min
-                || size < self.size_min
+            let bytes = ledger.bytes();
+            let has_gone = bytes + self.economy.slice_bytes < self.copied_bytes;
+            if size <= SIZE_TIMES_MAX * bytes + self.economy.size_bytes_min
+                || size < self.size_min && !has_gone
             {
                 return false;
             }
+            self.copied_bytes = bytes;
             ledger.keys().collect()
         };
         keys.sort_unstable();
         let Ok(engine) = place.begin_generation() else {
-            self.size_min = 2 * size;
+            (self.size_min, self.copied_bytes) = (2 * size, 0);
             return false;
         };
         self.under_way = Some(Copying { engine, keys: keys.into_iter(), error: None });

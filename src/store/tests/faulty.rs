@@ -119,6 +119,11 @@ impl FaultyPlace {
         self.0.lock().generation
     }
 
+    /// What has been put into the generation that was begun.
+    pub(super) fn begun_bytes(&self) -> u64 {
+        self.0.lock().begun.as_ref().map_or(0, |begun| begun.log_bytes)
+    }
+
     /// Changes a value, in what survives everything.
     pub(super) fn edit(&self, key: Key, edit: impl FnOnce(Option<Vec<u8>>) -> Option<Vec<u8>>) {
         let mut world = self.0.lock();

@@ -105,6 +105,60 @@ fn a_generation_that_has_grown_is_written_anew_between_commits() {
     assert_eq!(left, told);
 }
 
+/// What goes while a generation is copied is in the new one, too, and has to go from there.
+#[test]
+fn what_goes_while_a_generation_is_copied_takes_no_space_afterwards() {
+    let place = FaultyPlace::new();
+    let economy = Economy {
+        garbage_bytes_max: 4_000,
+        size_bytes_min: 20_000,
+        slice_bytes: 4_000,
+        ..Economy::default()
+    };
+    let opened = Store::open_with(Box::new(place.clone()), Level::Power, u64::MAX, economy);
+    let (store, _) = opened.unwrap();
+    let long = |seq| add(seq, &message(&"x".repeat(1_000)));
+    store.append(&(0..200).map(long).collect::<Vec<_>>());
+    tidy(&store);
+    store.append(&(40..200).map(settle).collect::<Vec<_>>());
+    let mut rest: Vec<_> = (0..40).map(settle).collect();
+    for _ in 0..1_000 {
+        store.run_once();
+        if place.generation() > 0 {
+            break;
+        }
+        if place.begun_bytes() > 20_000 {
+            store.append(&mem::take(&mut rest));
+        }
+    }
+    assert_eq!((place.generation(), rest.len()), (1, 0));
+    tidy(&store);
+    assert!(store.disk_bytes() <= 20_000, "{}", store.disk_bytes());
+}
+
+/// A new one takes some space from the beginning.
+#[test]
+fn a_generation_that_can_be_no_smaller_is_left_alone() {
+    let scratch = Scratch::new();
+    let place = SledPlace::open_or_create(scratch.path()).unwrap();
+    let economy = Economy { size_bytes_min: 0, ..Economy::default() };
+    let opened = Store::open_with(Box::new(place), Level::Process, u64::MAX, economy);
+    let (store, _) = opened.unwrap();
+    let generations = || {
+        let names = std::fs::read_dir(scratch.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("gen-")).collect::<Vec<_>>()
+    };
+    store.append(&[add(1, &message("a"))]);
+    tidy(&store);
+    let former = generations();
+    for seq in 2..100 {
+        store.append(&[add(seq, &message("a"))]);
+        tidy(&store);
+    }
+    assert_eq!((former, generations()), (vec!["gen-2".to_owned()], vec!["gen-2".to_owned()]));
+}
+
 /// As when a queue is purged.
 #[test]
 fn space_comes_back_when_all_goes_at_once_and_nothing_is_told_any_more() {
