@@ -27,6 +27,10 @@ pub(crate) type Each<'a> = &'a mut dyn FnMut(Key, &[u8]) -> Result<(), EngineErr
 ///
 /// All methods may be called by several threads at a time, but only one changes anything.
 pub(crate) trait Engine: fmt::Debug + Send + Sync {
+    /// So many bytes are about to be put, and then written at once. Nothing comes of it but that
+    /// this may take less time.
+    fn make_way(&self, _bytes: usize) {}
+
     /// Puts a value that is not empty. It can be read at once, and survives nothing until it is
     /// written or synced. After a crash before that, it is there as a whole or not at all.
     fn put(&self, key: Key, value: &[u8]) -> Result<(), EngineError>;
@@ -41,11 +45,14 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     fn scan(&self, each: Each<'_>) -> Result<(), EngineError>;
 
     /// From when it returns, all that was changed before it was called survives the end of the
-    /// process.
+    /// process, and needs no more space to survive a power cut.
     fn write(&self) -> Result<(), EngineError>;
 
     /// From when it returns, all that was changed before it was called survives a power cut. After
-    /// a failure nothing is known of it, and nothing will be by trying again.
+    /// a failure nothing is known of it, and nothing will be by trying again, unless there was no
+    /// space for what had not been written. Where all has been, another thread may call it than the
+    /// one that changes something, which meanwhile only reads, tidies, and goes on with another
+    /// generation.
     fn sync(&self) -> Result<(), EngineError>;
 
     /// Does a little of what it has put off, and says whether there is more. Nobody waits for it,

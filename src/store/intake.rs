@@ -42,6 +42,8 @@ struct Gathered {
     /// What the thread that writes is about to take, and the slots of that which are not filled.
     sealed: Option<Batch>,
     sealed_open: usize,
+    /// What counted for so much was taken before.
+    taken_bytes: u64,
     /// How many batches there have been.
     epoch: u64,
     phase: Phase,
@@ -57,6 +59,8 @@ enum Attention {
     Nothing,
     /// It has seen that something is there that can wait.
     Urgent,
+    /// All that has come counts for at least so much.
+    Bytes(u64),
     Anything,
 }
 
@@ -86,6 +90,7 @@ impl Intake {
             open: 0,
             sealed: None,
             sealed_open: 0,
+            taken_bytes: 0,
             epoch: 0,
             phase: Phase::Open,
             is_urgent: false,
@@ -109,8 +114,8 @@ impl Intake {
             return position;
         }
         let Weight { bytes, is_urgent, .. } = gathered.batch.add(position, tell);
-        self.count(bytes);
-        let wakes = gathered.note(is_urgent);
+        let told_bytes = self.count(bytes);
+        let wakes = gathered.note(is_urgent, told_bytes);
         drop(gathered);
         if wakes {
             self.wake.notify_one();
@@ -136,9 +141,9 @@ impl Intake {
         }
         if epoch == gathered.epoch {
             let Weight { bytes, is_urgent, .. } = gathered.batch.add(position, tell);
-            self.count(bytes);
+            let told_bytes = self.count(bytes);
             gathered.open -= 1;
-            let wakes = gathered.note(is_urgent);
+            let wakes = gathered.note(is_urgent, told_bytes);
             drop(gathered);
             if wakes {
                 self.wake.notify_one();
@@ -160,7 +165,8 @@ impl Intake {
     pub(super) fn hurry(&self) -> Position {
         let mut gathered = self.gathered.lock();
         let last = gathered.batch.last;
-        let wakes = !gathered.batch.groups.is_empty() && gathered.note(true);
+        let told_bytes = self.told_bytes.load(Ordering::Relaxed);
+        let wakes = !gathered.batch.groups.is_empty() && gathered.note(true, told_bytes);
         drop(gathered);
         if wakes {
             self.wake.notify_one();
@@ -175,6 +181,7 @@ impl Intake {
         let mut gathered = self.gathered.lock();
         debug_assert!(gathered.sealed.is_none(), "it was taken");
         gathered.is_urgent = false;
+        gathered.taken_bytes = self.told_bytes.load(Ordering::Relaxed);
         spare.last = gathered.batch.last;
         let batch = mem::replace(&mut gathered.batch, spare);
         gathered.sealed = Some(batch);
@@ -216,6 +223,29 @@ impl Intake {
         }
         self.let_lie(&mut gathered);
         gathered.phase
+    }
+
+    /// Waits until what has gathered counts for so much, it is to end, or it is over, of which a
+    /// [nudge](Self::nudge) tells.
+    pub(super) fn wait_for(&self, bytes: u64, is_over: impl Fn() -> bool) {
+        let mut gathered = self.gathered.lock();
+        let enough = gathered.taken_bytes + bytes;
+        while gathered.phase == Phase::Open
+            && self.told_bytes.load(Ordering::Relaxed) < enough
+            && !is_over()
+        {
+            gathered.attention = Attention::Bytes(enough);
+            self.wake.wait(&mut gathered);
+        }
+        gathered.attention = Attention::Nothing;
+    }
+
+    /// What the thread that writes waits for beside what comes may be over.
+    pub(super) fn nudge(&self) {
+        let waits = matches!(self.gathered.lock().attention, Attention::Bytes(_));
+        if waits {
+            self.wake.notify_one();
+        }
     }
 
     /// Lets lie for a moment what nobody waits for, if there is nothing else.
@@ -265,20 +295,22 @@ impl Intake {
         self.told_bytes.load(Ordering::Relaxed).saturating_sub(forgotten)
     }
 
-    /// Counts what has come. The lock is held, so nobody else does.
-    fn count(&self, bytes: u64) {
-        let told = self.told_bytes.load(Ordering::Relaxed);
-        self.told_bytes.store(told + bytes, Ordering::Relaxed);
+    /// Counts what has come, and says how much that makes. The lock is held, so nobody else does.
+    fn count(&self, bytes: u64) -> u64 {
+        let told = self.told_bytes.load(Ordering::Relaxed) + bytes;
+        self.told_bytes.store(told, Ordering::Relaxed);
+        told
     }
 }
 
 impl Gathered {
     /// Notes that something has come. Says whether the thread that writes is to be woken.
-    fn note(&mut self, is_urgent: bool) -> bool {
+    fn note(&mut self, is_urgent: bool, told_bytes: u64) -> bool {
         self.is_urgent |= is_urgent;
         let wakes = match self.attention {
             Attention::Nothing => false,
             Attention::Urgent => is_urgent,
+            Attention::Bytes(bytes) => told_bytes >= bytes,
             Attention::Anything => true,
         };
         if wakes {

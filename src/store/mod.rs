@@ -37,13 +37,14 @@ mod recovery;
 mod sabotage;
 pub(crate) mod salvage;
 mod shelf;
+mod syncer;
 mod told;
 mod writer;
 
 use std::{
-    mem,
+    io, mem,
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread::{self, JoinHandle, ThreadId},
 };
 
 use self::{
@@ -54,6 +55,7 @@ use self::{
     position::{Level, Position, State},
     record::{ItemId, Record, Recovered, Serial},
     recovery::Found,
+    syncer::Syncer,
     writer::{Desk, Home, Shared, Step, Writer},
 };
 pub(crate) use self::{
@@ -77,7 +79,8 @@ pub(crate) struct Store {
 /// Who writes.
 #[derive(Debug)]
 enum Attendance {
-    Thread(JoinHandle<()>),
+    /// The thread that writes, and the one that syncs for it.
+    Threads(JoinHandle<()>, Option<ThreadId>),
     /// Whoever calls `Store::run_once`.
     Caller(Box<Writer>),
     /// Nobody any more, or somebody who is just doing it.
@@ -94,9 +97,14 @@ impl Store {
     ) -> Result<(Arc<Self>, Recovered), StoreError> {
         let economy = Economy::default();
         let (shared, writer, recovered) = Self::read(place, level, resident_bytes, economy)?;
-        let thread = thread::Builder::new().name("leveret-store".into()).spawn(|| writer.run());
-        let thread = thread.map_err(|error| StoreError::Thread(error.to_string()))?;
-        Ok((Self::attended(shared, Attendance::Thread(thread)), recovered))
+        let failed = |error: io::Error| StoreError::Thread(error.to_string());
+        let syncer = Syncer::start().map_err(failed)?;
+        let syncing = syncer.thread();
+        let writer = thread::Builder::new()
+            .name("leveret-store".into())
+            .spawn(|| writer.run(syncer))
+            .map_err(failed)?;
+        Ok((Self::attended(shared, Attendance::Threads(writer, syncing)), recovered))
     }
 
     /// The same without a thread: what it would do happens in [`run_once`](Self::run_once).
@@ -194,7 +202,7 @@ impl Store {
     }
 
     /// Has something called each time that [`durable`](Self::durable) or [`state`](Self::state) has
-    /// changed, by the thread of the store, which holds no lock then.
+    /// changed, by the threads of the store, which hold no lock then.
     pub(crate) fn on_progress(&self, told: Box<dyn Fn() + Send + Sync>) {
         self.shared.progress.on_change(told);
     }
@@ -261,7 +269,7 @@ impl Store {
         let attendance = mem::replace(&mut *self.attendance.lock(), Attendance::Nobody);
         match attendance {
             // If it has panicked, it has told of that.
-            Attendance::Thread(thread) => drop(thread.join()),
+            Attendance::Threads(writer, _) => drop(writer.join()),
             Attendance::Caller(_) | Attendance::Nobody => {}
         }
         // A store that has failed is read until it is closed.
@@ -295,7 +303,10 @@ impl Store {
 
     fn is_thread_of_store(&self) -> bool {
         match &*self.attendance.lock() {
-            Attendance::Thread(thread) => thread.thread().id() == thread::current().id(),
+            Attendance::Threads(writer, syncing) => {
+                let current = thread::current().id();
+                writer.thread().id() == current || *syncing == Some(current)
+            }
             Attendance::Caller(_) | Attendance::Nobody => false,
         }
     }
@@ -304,7 +315,7 @@ impl Store {
         let mut attendance = self.attendance.lock();
         match mem::replace(&mut *attendance, Attendance::Nobody) {
             Attendance::Caller(writer) => Some(writer),
-            other @ (Attendance::Thread(_) | Attendance::Nobody) => {
+            other @ (Attendance::Threads(..) | Attendance::Nobody) => {
                 *attendance = other;
                 None
             }

@@ -174,6 +174,11 @@ impl Packer {
         })
     }
 
+    /// All values together.
+    pub(super) fn bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The commit.
     pub(super) fn group(&self) -> u64 {
         self.group

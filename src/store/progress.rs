@@ -17,7 +17,7 @@ use crate::{
 /// What is told that something has changed.
 type Told = Box<dyn Fn() + Send + Sync>;
 
-/// How far a store has got. Only the writer changes it.
+/// How far a store has got. Only the writer changes it, and who syncs for it.
 pub(super) struct Progress {
     /// The last group that is durable. Released after what makes it so.
     durable: AtomicU64,

@@ -1,8 +1,8 @@
 //! The thread that writes.
 //!
 //! It takes all groups that have gathered, writes them as one commit, makes that durable, and
-//! tells. Nothing of it happens under a lock that anybody waits for but those who fetch a body, and
-//! they wait for no disk.
+//! tells. While a long commit is synced, it packs the next one. Nothing of it happens under a lock
+//! that anybody waits for but those who fetch a body, and they wait for no disk.
 //!
 //! Without space it writes first what gives some back, and tries the rest again when somebody
 //! appends, and about every second. After any other failure it never writes again: what a disk has
@@ -31,6 +31,7 @@ use super::{
     record::{Amendment, ENTITIES, ItemId},
     sabotage,
     shelf::{Shelf, payloads},
+    syncer::{Syncer, Written},
 };
 use crate::sync::{
     Mutex, Rank,
@@ -45,6 +46,10 @@ const WASTE_TIMES_MAX: u64 = 4;
 
 /// So many bytes of blocks are written anew at a time.
 const REWRITTEN_BYTES_MAX: u64 = 256 * 1_024;
+
+/// A sync of so many bytes takes long enough for something else to be done meanwhile, and for
+/// waking the thread that does it.
+const LONG_BYTES_MIN: usize = 128 * 1_024;
 
 /// So many blocks are looked at for that at a time.
 const LOOKS_MAX: usize = 1_024;
@@ -91,6 +96,8 @@ pub(super) struct Writer {
     stale: Vec<Key>,
     compaction: Compaction,
     economy: Economy,
+    /// None, if whoever calls waits for each sync.
+    syncer: Option<Syncer>,
     is_full: bool,
     /// How many blocks were looked at in vain since the last commit.
     looks: usize,
@@ -163,16 +170,20 @@ impl Writer {
             stale,
             compaction: Compaction::new(economy),
             economy,
+            syncer: None,
             is_full: false,
             looks: 0,
         }
     }
 
     /// Writes until it is told to end, or fails.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self, syncer: Syncer) {
+        self.syncer = Some(syncer);
         let shared = Arc::clone(&self.shared);
         let steps = AssertUnwindSafe(|| self.run_to_end());
         if catch_unwind(steps).is_err() {
+            // What it makes durable becomes so before nothing does any more.
+            let _ = self.end_sync();
             shared.drop_backlog();
             let text = "its thread has panicked".to_owned();
             shared.progress.finish(StoreFailure::Failed(text));
@@ -212,7 +223,10 @@ impl Writer {
         }
     }
 
-    fn end(&self, step: Step) {
+    fn end(&mut self, step: Step) {
+        if let Err(error) = self.end_sync() {
+            return self.fail(&error);
+        }
         self.shared.drop_backlog();
         self.shared.leave();
         self.shared.progress.finish(match step {
@@ -229,16 +243,26 @@ impl Writer {
         match self.write_next() {
             Ok(step) => step,
             Err(EngineError::Full) => {
+                if let Err(error) = self.end_sync() {
+                    self.fail(&error);
+                    return Step::Failed;
+                }
                 self.is_full = true;
                 self.shared.progress.set_full();
                 Step::Full
             }
             Err(error) => {
-                self.shared.drop_backlog();
-                self.shared.progress.finish(StoreFailure::Failed(text(&error).to_owned()));
+                self.fail(&error);
                 Step::Failed
             }
         }
+    }
+
+    /// Nothing becomes durable any more once the sync that is under way has ended.
+    fn fail(&mut self, error: &EngineError) {
+        let _ = self.end_sync();
+        self.shared.drop_backlog();
+        self.shared.progress.finish(StoreFailure::Failed(text(error).to_owned()));
     }
 
     fn write_next(&mut self) -> Result<Step, EngineError> {
@@ -247,13 +271,14 @@ impl Writer {
             self.write_ends()?;
         }
         let was_full = self.is_full;
-        let step = match self.pack_next() {
-            Some(commit) => {
-                self.commit(&commit)?;
-                self.looks = 0;
-                Step::Done
-            }
-            None => Step::Idle,
+        self.wait_for_as_much();
+        let step = if let Some(commit) = self.pack_next() {
+            self.commit(&commit)?;
+            self.looks = 0;
+            Step::Done
+        } else {
+            self.end_sync()?;
+            Step::Idle
         };
         if was_full {
             self.is_full = false;
@@ -261,6 +286,23 @@ impl Writer {
         }
         let goes_on = self.engine.tidy()? | self.rewrite()? | self.compact()?;
         Ok(if goes_on { Step::Done } else { step })
+    }
+
+    /// While a commit is being synced, waits until as much has gathered as that one has. It is
+    /// packed then, and is written once the sync has ended. With less it would not be worth a sync
+    /// of its own yet, and commits would become ever smaller.
+    fn wait_for_as_much(&self) {
+        if let Some(syncer) = &self.syncer
+            && let Some(bytes) = syncer.under_way()
+            && self.shared.desk.lock().backlog.groups.is_empty()
+        {
+            self.shared.intake.wait_for(bytes, || syncer.is_done());
+        }
+    }
+
+    /// Waits for the sync that is under way, if one is.
+    fn end_sync(&mut self) -> Result<(), EngineError> {
+        self.syncer.as_mut().map_or(Ok(()), Syncer::end)
     }
 
     /// Takes up what has gathered.
@@ -299,8 +341,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what was packed, makes it durable, and tells.
+    /// Writes what was packed, has it made durable, which may take longer than this, and books it.
     fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
+        self.end_sync()?;
+        let written = Written {
+            shared: Arc::clone(&self.shared),
+            engine: Arc::clone(&self.engine),
+            place: Arc::clone(&self.place),
+            number: self.packer.group(),
+            share: commit.share,
+        };
         if commit.changes.is_some() {
             if let Err(error) = self.put() {
                 self.shared.desk.lock().ledger.attempt += 1;
@@ -310,13 +360,32 @@ impl Writer {
             }
             self.stale.clear();
         }
-        self.conclude(commit);
+        let is_to_sync = commit.changes.is_some() && self.shared.level == Level::Power;
+        if is_to_sync
+            && self.packer.bytes() >= LONG_BYTES_MIN
+            && let Some(syncer) = &mut self.syncer
+        {
+            // One that copies counts for nothing that anybody told.
+            let bytes = match commit.share.bytes {
+                0 => self.packer.bytes() as u64,
+                bytes => bytes,
+            };
+            syncer.begin(written, bytes);
+        } else {
+            if is_to_sync {
+                written.sync()?;
+            }
+            written.forget();
+            written.tell();
+        }
+        self.book(commit);
         Ok(())
     }
 
-    /// Puts all values, and makes them durable.
+    /// Puts all values, and writes them.
     fn put(&mut self) -> Result<(), EngineError> {
         sabotage::begin_commit(&self.shared);
+        self.engine.make_way(self.packer.bytes());
         // First of all, since it gives space back.
         let (keys, mut bytes) = self.to_remove();
         for key in keys {
@@ -328,17 +397,7 @@ impl Writer {
             self.compaction.put(key, value);
             bytes += value.len() as u64;
         }
-        match self.shared.level {
-            Level::Process => self.engine.write()?,
-            Level::Power => {
-                self.engine.sync()?;
-                // An older note is true, too.
-                match self.place.note(self.packer.group()) {
-                    Ok(()) | Err(EngineError::Full) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
+        self.engine.write()?;
         self.compaction.note_changed(bytes);
         Ok(())
     }
@@ -357,14 +416,10 @@ impl Writer {
         (keys, bytes)
     }
 
-    /// Tells that a commit is written, and notes it. Nobody sees the difference: until it is noted,
-    /// messages are found where they gathered.
-    fn conclude(&mut self, commit: &Commit) {
+    /// Books a commit that is written, durable or not. Nobody sees the difference: before, messages
+    /// are found where they gathered, and if it never becomes durable, nothing else does.
+    fn book(&mut self, commit: &Commit) {
         let Commit { share, changes, early, doomed } = commit;
-        self.shared.intake.forget(share.bytes);
-        if share.groups > 0 {
-            self.shared.progress.advance(share.last);
-        }
         let mut desk = self.shared.desk.lock();
         let Desk { ledger, backlog, .. } = &mut *desk;
         if let Some(changes) = changes {

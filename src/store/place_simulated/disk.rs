@@ -269,6 +269,14 @@ impl State {
         }
     }
 
+    /// Whether nothing of a generation is still in the process.
+    pub(super) fn is_written(&self, life: u64, generation: u64) -> bool {
+        let is_unwritten = |(change, reach): &(Change, Reach)| {
+            *reach == Reach::Process && change.is_of(generation)
+        };
+        self.is_alive(life) && !self.pending.iter().any(is_unwritten)
+    }
+
     pub(super) fn sync(&mut self, generation: u64) {
         if self.syncs {
             self.settle(|change| change.is_of(generation));

@@ -158,6 +158,11 @@ impl SimulatedEngine {
         let begun = state.begin(self.life);
         match &begun {
             Ok(()) => whole(&mut state),
+            // What is with the host has its space.
+            Err(EngineError::Full) if state.is_written(self.life, self.generation) => {
+                whole(&mut state);
+                return Ok(());
+            }
             Err(EngineError::Full) => {
                 self.is_full.store(true, Ordering::Relaxed);
                 // What is with the host is not lost for lack of space; else it would not be that.

@@ -157,6 +157,10 @@ impl Generation {
 }
 
 impl Engine for Generation {
+    fn make_way(&self, bytes: usize) {
+        self.redo.make_way(bytes);
+    }
+
     fn put(&self, key: Key, value: &[u8]) -> Result<(), EngineError> {
         debug_assert!(
             (1..=VALUE_BYTES_MAX).contains(&value.len()),
@@ -203,9 +207,7 @@ impl Engine for Generation {
     }
 
     fn sync(&self) -> Result<(), EngineError> {
-        self.redo.sync()?;
-        self.database.renew_reserve();
-        Ok(())
+        self.redo.sync()
     }
 
     fn tidy(&self) -> Result<bool, EngineError> {

@@ -7,6 +7,7 @@
 )]
 
 mod faulty;
+mod gate;
 mod model;
 mod rules;
 mod threads;

@@ -9,10 +9,14 @@ use std::{
 };
 
 use super::{
+    gate::{Gate, GatedPlace, Way},
     rules::{add, id, message},
     *,
 };
 use crate::store::failure::StoreFailure;
+
+/// A message of so many bytes is synced by a thread of its own.
+const LONG: usize = 200_000;
 
 fn attended(place: &FaultyPlace) -> (Arc<Store>, Recovered) {
     Store::open(Box::new(place.clone()), Level::Power, u64::MAX).unwrap()
@@ -79,6 +83,13 @@ fn a_wait_has_an_end() {
 
 #[test]
 fn the_thread_itself_may_drop_the_last_handle() {
+    // By the one that writes, and by the one that syncs.
+    for bytes in [1, LONG] {
+        drop_on_its_thread(bytes);
+    }
+}
+
+fn drop_on_its_thread(bytes: usize) {
     let place = FaultyPlace::new();
     let (store, _) = attended(&place);
     let (go, gone) = mpsc::channel::<()>();
@@ -92,7 +103,7 @@ fn the_thread_itself_may_drop_the_last_handle() {
             done.send(()).unwrap();
         }
     }));
-    store.append(&[add(1, &message("a"))]);
+    store.append(&[add(1, &message(&"a".repeat(bytes)))]);
     drop(store);
     go.send(()).unwrap();
     is_done.recv().unwrap();
@@ -109,4 +120,94 @@ fn a_panic_of_an_engine_is_a_failure() {
     let failure = StoreFailure::Failed("its thread has panicked".to_owned());
     assert_eq!(store.wait(position, HostDeadline::NEVER), Some(Err(failure)));
     assert_eq!(store.unwritten_bytes(), 0);
+}
+
+/// A store that is making one long message durable, which waits for the gate; it has the place 1.
+fn syncing(place: &FaultyPlace) -> (Arc<Store>, Position, Gate) {
+    let (gated, gate) = GatedPlace::new(place);
+    let (store, _) = Store::open(Box::new(gated), Level::Power, u64::MAX).unwrap();
+    let position = tell_long(&store, 1);
+    gate.come.recv().unwrap();
+    (store, position, gate)
+}
+
+fn tell_long(store: &Store, seq: u64) -> Position {
+    store.append(&[add(seq, &message(&"a".repeat(LONG)))])
+}
+
+/// Waits until all that was told has been taken up.
+fn wait_until_taken(store: &Store) {
+    let until = HostDeadline::within(Duration::from_mins(1));
+    while !store.shared.intake.is_empty() {
+        assert!(until.left().is_some(), "nobody takes it up");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn while_a_commit_is_synced_the_next_one_is_packed() {
+    let place = FaultyPlace::new();
+    let (store, first, gate) = syncing(&place);
+    let (changes, durable) = (place.changes(), store.durable());
+    assert!(durable < first);
+    assert!(store.fetch(id(1)).unwrap().is_some());
+    let second = tell_long(&store, 2);
+    wait_until_taken(&store);
+    assert!(store.fetch(id(1)).unwrap().is_some() && store.fetch(id(2)).unwrap().is_some());
+    assert_eq!((place.changes(), store.durable()), (changes, durable));
+    gate.go.send(Way::Well).unwrap();
+    assert_eq!(store.wait(first, HostDeadline::NEVER), Some(Ok(())));
+    gate.come.recv().unwrap();
+    assert!(place.changes() > changes);
+    assert!(store.durable() < second);
+    gate.go.send(Way::Well).unwrap();
+    assert_eq!(store.wait(second, HostDeadline::NEVER), Some(Ok(())));
+    assert_eq!(store.unwritten_bytes(), 0);
+}
+
+/// It is less than what is being synced, so nobody packs it before.
+#[test]
+fn a_little_that_comes_during_a_sync_is_written_after_it() {
+    let (store, first, gate) = syncing(&FaultyPlace::new());
+    let second = store.append(&[add(2, &message("b"))]);
+    gate.go.send(Way::Well).unwrap();
+    assert_eq!(store.wait(first, HostDeadline::NEVER), Some(Ok(())));
+    gate.come.recv().unwrap();
+    assert!(store.durable() < second);
+    gate.go.send(Way::Well).unwrap();
+    assert_eq!(store.wait(second, HostDeadline::NEVER), Some(Ok(())));
+}
+
+#[test]
+fn what_follows_a_sync_that_fails_is_not_durable() {
+    let reasons = [(Way::Fails, "the disk is on fire"), (Way::Panics, "a sync has panicked")];
+    for (way, reason) in reasons {
+        let (store, first, gate) = syncing(&FaultyPlace::new());
+        // Nothing is left to be written of it.
+        let gone = [add(2, &message(&"a".repeat(LONG))), Record::Settled(id(2))];
+        let second = store.append(&gone);
+        wait_until_taken(&store);
+        gate.go.send(way).unwrap();
+        let failure = StoreFailure::Failed(reason.to_owned());
+        for position in [first, second] {
+            let waited = store.wait(position, HostDeadline::NEVER);
+            assert_eq!(waited, Some(Err(failure.clone())));
+        }
+        assert_eq!(store.unwritten_bytes(), 0);
+        assert_eq!(store.close(HostDeadline::NEVER), Err(failure));
+    }
+}
+
+#[test]
+fn closing_waits_for_a_sync() {
+    let place = FaultyPlace::new();
+    let (store, first, gate) = syncing(&place);
+    let second = tell_long(&store, 2);
+    let soon = HostDeadline::within(Duration::from_millis(1));
+    assert_eq!(store.close(soon), Err(StoreFailure::Unfinished));
+    drop(gate);
+    assert_eq!(store.close(HostDeadline::NEVER), Ok(()));
+    assert_eq!((store.poll(first), store.poll(second)), (Some(Ok(())), Some(Ok(()))));
+    let (_store, recovered) = attended(&place);
+    assert_eq!(recovered.messages.len(), 2);
 }

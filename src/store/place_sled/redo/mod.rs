@@ -56,7 +56,7 @@ impl Default for Sizes {
             segment_bytes: 2 * 1_024 * 1_024,
             changes_max: 8_192,
             segments_max: 8,
-            segments_easy: 4,
+            segments_easy: 5,
         }
     }
 }
@@ -67,6 +67,9 @@ impl Sizes {
     pub(crate) const SMALL: Self =
         Self { segment_bytes: 128 * 1_024, changes_max: 64, segments_max: 4, segments_easy: 2 };
 }
+
+/// A rest of a segment is short that is at most such a part of it.
+const SHORT_REST: u64 = 3;
 
 /// So many segments are kept that nobody needs.
 const SPARE_MAX: usize = 2;
@@ -299,6 +302,27 @@ impl RedoLog {
         Ok(())
     }
 
+    /// Changes of so many bytes are about to be gathered for one frame. Where they would not fit
+    /// the rest of the segment in use, which is short, it ends here if another is free by now:
+    /// ending it in the middle of them takes a frame and a sync more.
+    pub(super) fn make_way(&self, bytes: usize) {
+        let superfluous = {
+            let mut state = self.state.write();
+            let rest = state
+                .segments
+                .back()
+                .map_or(0, |active| self.sizes.segment_bytes.saturating_sub(active.end));
+            let fits = (bytes + 2 * HEAD_BYTES) as u64 <= rest;
+            if fits || rest > self.sizes.segment_bytes / SHORT_REST || !state.is_settled_down() {
+                return;
+            }
+            state.begin_segment()
+        };
+        for segment in superfluous {
+            segment.remove();
+        }
+    }
+
     /// Drops what was changed since the last frame, if there was no space; else refuses all changes
     /// from now on. It says why, as the first time.
     pub(super) fn fail(&self, error: EngineError) -> EngineError {
@@ -360,15 +384,15 @@ impl RedoLog {
 
     /// Writes the frame that was being made, changes or none.
     fn write(&self) -> Result<(), EngineError> {
-        let (frame, checksum, active, end) = {
+        let (frame, sealed, active, end) = {
             let mut state = self.state.write();
-            let checksum = state.seal();
+            let sealed = state.seal();
             let Some(active) = state.segments.back() else { return Ok(()) };
-            (Arc::clone(&state.frame), checksum, Arc::clone(&active.segment), active.end)
+            (Arc::clone(&state.frame), sealed, Arc::clone(&active.segment), active.end)
         };
         active.write(&frame, end).map_err(|error| self.fail(host_error(active.path(), &error)))?;
         drop(frame);
-        self.state.write().end_frame(checksum);
+        self.state.write().end_frame(sealed);
         Ok(())
     }
 
@@ -490,20 +514,20 @@ impl State {
         Ok(Found::Value(value.unwrap_or_default().to_vec()))
     }
 
-    /// Ends the frame, and says its checksum.
-    fn seal(&mut self) -> u32 {
+    /// Ends the frame, and says its checksum, and which frame it says is the first that is needed.
+    fn seal(&mut self) -> (u32, u64) {
         let (number, before) = (self.last + 1, self.checksum);
         let is_needed = |segment: &&InUse| segment.entries > 0;
         let needed = self.segments.iter().find(is_needed).or_else(|| self.segments.back());
-        self.oldest = needed.map_or(number, |segment| segment.first);
-        let head = Head { number, oldest: self.oldest, before };
-        frame::seal(Arc::make_mut(&mut self.frame), head)
+        let oldest = needed.map_or(number, |segment| segment.first);
+        let head = Head { number, oldest, before };
+        (frame::seal(Arc::make_mut(&mut self.frame), head), oldest)
     }
 
     /// The frame is written.
-    fn end_frame(&mut self, checksum: u32) {
+    fn end_frame(&mut self, (checksum, oldest): (u32, u64)) {
         self.last += 1;
-        self.checksum = checksum;
+        (self.checksum, self.oldest) = (checksum, oldest);
         self.is_synced = false;
         self.undo.clear();
         if let Some(active) = self.segments.back_mut() {
@@ -527,6 +551,12 @@ impl State {
         let is_free = |first: &InUse| first.entries == 0;
         !self.spare.is_empty()
             || self.segments.len() > 1 && self.segments.front().is_some_and(is_free)
+    }
+
+    /// Whether all is durable, and with it what the last frame says of segments that nobody needs.
+    fn is_settled_down(&self) -> bool {
+        let is_working = matches!(self.condition, Condition::Working);
+        is_working && self.is_synced && !self.is_as_found && self.frame.is_empty()
     }
 
     fn unused_number(&self) -> u32 {

@@ -141,6 +141,9 @@ fn what_is_synced_survives_power_cuts() {
         let mut possible = vec![model.clone()];
         let mut durable = contents(scratch.path());
         for _ in 0..dice.below(120) {
+            if dice.one_in(4) {
+                subject.redo.make_way(dice.index(60_000));
+            }
             let (before, last) = (model.clone(), subject.redo.state.read().last);
             change(&mut subject, &mut dice, &mut model);
             if subject.redo.state.read().last != last {
@@ -285,6 +288,74 @@ fn what_goes_soon_is_never_settled() {
     }
     assert_eq!((subject.settled.len(), subject.all().len()), (0, 20));
     assert!(contents(scratch.path()).len() <= 4);
+}
+
+/// Fills all but so much of the segment in use, in frames that are durable.
+fn fill_but(subject: &mut Subject, group: &mut u64, rest: u64) {
+    loop {
+        let end = subject.redo.state.read().segments.back().map_or(0, |active| active.end);
+        let left = Sizes::SMALL.segment_bytes - end;
+        if left <= rest {
+            return;
+        }
+        *group += 1;
+        subject.put(key(*group), &[7; 8_000]);
+        subject.remove(key(*group));
+        subject.redo.sync().unwrap();
+    }
+}
+
+/// What is to be written at once would be in two segments, with a sync between them.
+#[test]
+fn a_short_rest_is_left_out() {
+    const SEGMENT: u64 = Sizes::SMALL.segment_bytes;
+    let scratch = Scratch::new();
+    let mut subject = Subject::open(scratch.path(), Values::new()).unwrap();
+    let mut group = 0;
+    let first = |subject: &Subject| subject.redo.state.read().segments.back().unwrap().first;
+    subject.redo.make_way(10_000);
+    fill_but(&mut subject, &mut group, SEGMENT / 2);
+    let (segment, frames) = (first(&subject), subject.redo.state.read().last);
+    subject.redo.make_way(100_000);
+    assert_eq!(first(&subject), segment, "half a segment is much");
+    fill_but(&mut subject, &mut group, SEGMENT / 4);
+    subject.redo.make_way(10_000);
+    assert_eq!(first(&subject), segment, "it fits");
+    subject.put(key(0), b"pending");
+    subject.redo.make_way(100_000);
+    assert_eq!(first(&subject), segment, "something is pending");
+    subject.redo.append().unwrap();
+    subject.redo.make_way(100_000);
+    assert_eq!(first(&subject), segment, "what was written is not durable");
+    subject.redo.sync().unwrap();
+    let before = subject.redo.state.read().last;
+    subject.redo.make_way(100_000);
+    assert!(before > frames);
+    assert_eq!(first(&subject), before + 1, "it takes no frame");
+    assert_eq!(subject.redo.state.read().segments.back().unwrap().end, 0);
+    let all = subject.all();
+    drop(subject);
+    assert_eq!(Subject::open(scratch.path(), Values::new()).unwrap().all(), all);
+}
+
+/// As long as the last frame says that a segment is needed, it is.
+#[test]
+fn no_way_is_made_where_there_is_none() {
+    let scratch = Scratch::new();
+    let mut subject = Subject::open(scratch.path(), Values::new()).unwrap();
+    for group in 1..100 {
+        subject.put(key(group), &[7; 8_000]);
+        subject.redo.sync().unwrap();
+        let state = subject.redo.state.read();
+        let rest = Sizes::SMALL.segment_bytes - state.segments.back().unwrap().end;
+        if state.segments.len() == Sizes::SMALL.segments_max && rest < 3_000 {
+            break;
+        }
+    }
+    assert_eq!(subject.redo.state.read().segments.len(), Sizes::SMALL.segments_max);
+    let newest = subject.redo.state.read().segments.back().unwrap().first;
+    subject.redo.make_way(100_000);
+    assert_eq!(subject.redo.state.read().segments.back().unwrap().first, newest);
 }
 
 /// Writes three frames, and says to which file, and where each ends.
