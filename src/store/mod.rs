@@ -330,7 +330,7 @@ impl Drop for Store {
     }
 }
 
-/// Looks for a message in what is not durable; if it is not there, what it is known by in what is.
+/// Looks for a message in what is not written; if it is not there, what it is known by in what is.
 fn find_unwritten(desk: &Desk, shared: &Shared, id: ItemId) -> Result<Message, ItemId> {
     if desk.ledger.block_of(id).is_some() {
         return Err(id);

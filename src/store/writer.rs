@@ -71,7 +71,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) ledger: Ledger,
-    /// What was taken up and is not durable.
+    /// What was taken up and is not written.
     pub(super) backlog: Batch,
     /// None once the store is closed.
     pub(super) home: Option<Home>,
@@ -136,7 +136,7 @@ impl Shared {
         plan.pack(ledger, next_serial, packer)
     }
 
-    /// Drops all that is not durable, and what comes.
+    /// Drops all that is not written, and what comes.
     fn drop_backlog(&self) {
         self.intake.enter(Phase::Ended);
         let backlog = mem::take(&mut self.desk.lock().backlog);

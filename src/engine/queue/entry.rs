@@ -169,14 +169,6 @@ impl Held {
         }
     }
 
-    /// The message itself.
-    #[allow(dead_code, reason = "only a broker with a store does that")]
-    pub(crate) fn into_message(self) -> Message {
-        match self {
-            Self::Resident(message) => message,
-        }
-    }
-
     /// The bytes of its body alone.
     pub(crate) fn body_bytes(&self) -> u64 {
         match self {

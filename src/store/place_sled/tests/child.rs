@@ -7,9 +7,17 @@ use std::{
 };
 
 use super::{open, open_short};
-use crate::store::{
-    engine::{Key, Place},
-    proof::dice::Dice,
+use crate::{
+    Message, Name,
+    clock::HostDeadline,
+    message::Label,
+    store::{
+        Store,
+        engine::{Key, Place},
+        position::Level,
+        proof::dice::Dice,
+        record::{Amendment, ItemId, MessageRecord, Record},
+    },
 };
 
 /// What the child is to do, and where.
@@ -41,6 +49,7 @@ fn plays() {
     let folder = Path::new(&folder);
     match part.as_str() {
         "commits" => commits(folder),
+        "confirms" => confirms(folder),
         "switches" => switches(folder),
         other => panic!("{other} is no part"),
     }
@@ -69,6 +78,21 @@ fn commits(folder: &Path) {
         engine.sync().unwrap();
         place.note(commit).unwrap();
         engine.tidy().unwrap();
+    }
+}
+
+/// A store that is told so much that the next commit is packed while one is synced.
+fn confirms(folder: &Path) {
+    let (store, _) = Store::open(Box::new(open(folder)), Level::Power, u64::MAX).unwrap();
+    let mut unconfirmed = None;
+    for seq in 0..30 {
+        let mut message = Message::new(vec![7; 300 * 1_024]).persistent();
+        message.put_label(&Label::new(Name::from(""), Name::from("q")));
+        let (id, state) = (ItemId { queue: 1, seq }, Amendment::default());
+        let position = store.append(&[Record::Message(MessageRecord { id, state, message })]);
+        if let Some(position) = unconfirmed.replace(position) {
+            assert_eq!(store.wait(position, HostDeadline::NEVER), Some(Ok(())));
+        }
     }
 }
 

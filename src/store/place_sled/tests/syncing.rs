@@ -8,6 +8,9 @@ use std::{
 use super::{child::child, crashes::has_strace};
 use crate::store::proof::scratch::Scratch;
 
+/// So that there is time to do something wrong meanwhile.
+const SLOW_SYNCS: &str = "inject=fdatasync:delay_enter=5000";
+
 /// What a thread has done to a file of the store.
 #[derive(Clone, Debug)]
 enum Seen {
@@ -15,12 +18,13 @@ enum Seen {
         file: String,
         is_at_start: bool,
     },
+    Syncing(String),
     Synced(String),
     /// Written to the header when a sync has returned.
     Note,
 }
 
-/// What was seen, in the order in which it ended.
+/// What was seen, in the order in which it ended, and before each sync that it has begun.
 #[derive(Debug, Default)]
 struct Trace {
     /// What has begun in each thread.
@@ -41,37 +45,61 @@ fn what_is_synced_was_written_before() {
     if !has_strace() {
         return;
     }
+    let counts = watch("commits");
+    assert_eq!(counts.notes, 60);
+    assert!(counts.syncs_of_log > 60, "in large commits there are syncs on the way");
+    assert!(counts.syncs_of_database > 10 && counts.begun_anew > 10, "much was settled");
+}
+
+/// With a store, whose long commits are written by one thread and synced by another.
+#[test]
+fn what_is_confirmed_was_written_and_then_synced() {
+    if !has_strace() {
+        return;
+    }
+    let counts = watch("confirms");
+    assert!(counts.notes >= 15 && counts.syncs_of_log >= counts.notes, "{counts:?}");
+}
+
+/// Checks what a child does to its files.
+fn watch(part: &str) -> Counts {
     let scratch = Scratch::new();
     let log = scratch.path().join("log");
-    let calls = "trace=pwrite64,write,fdatasync";
-    let behind = ["strace", "-f", "-qq", "-y", "-s", "0", "-o", log.to_str().unwrap(), "-e", calls];
-    let status = child("commits", &scratch.vacant(), &behind).status().unwrap();
+    let calls = ["-e", "trace=pwrite64,write,fdatasync", "-e", SLOW_SYNCS];
+    let how = ["strace", "-f", "-qq", "-y", "-s", "0", "-o", log.to_str().unwrap()];
+    let behind = [how.as_slice(), &calls].concat();
+    let status = child(part, &scratch.vacant(), &behind).status().unwrap();
     assert!(status.success(), "{status}");
     let mut trace = Trace::default();
     fs::read_to_string(log).unwrap().lines().for_each(|line| trace.note(line));
     let counts = check(&trace.seen);
-    eprintln!("{counts:?}");
-    assert_eq!(counts.notes, 60);
-    assert!(counts.syncs_of_log > 60, "in large commits there are syncs on the way");
-    assert!(counts.syncs_of_database > 10 && counts.begun_anew > 10, "much was settled");
+    eprintln!("{part}: {counts:?}");
+    counts
 }
 
 /// Since its last write each segment of the log was synced when a commit is told, and the database
 /// when a segment is used again.
 fn check(seen: &[Seen]) -> Counts {
     let mut counts = Counts::default();
-    let mut unsynced = HashSet::new();
+    let (mut unsynced, mut syncing) = (HashSet::new(), HashSet::new());
     for call in seen {
         match call {
             Seen::Written { file, is_at_start } => {
                 let is_log = file.starts_with("redo-");
                 counts.begun_anew += usize::from(is_log && *is_at_start);
-                let is_early = is_log && *is_at_start && unsynced.contains("db");
+                let is_open = unsynced.contains("db") || syncing.contains("db");
+                let is_early = is_log && *is_at_start && is_open;
                 assert!(!is_early, "{file} was overwritten before the database was synced");
                 unsynced.insert(file.clone());
             }
+            // It is for what was written before.
+            Seen::Syncing(file) => {
+                if unsynced.remove(file) {
+                    syncing.insert(file.clone());
+                }
+            }
             Seen::Synced(file) => {
-                unsynced.remove(file);
+                syncing.remove(file);
                 match file.as_str() {
                     "db" => counts.syncs_of_database += 1,
                     _ => counts.syncs_of_log += 1,
@@ -79,7 +107,7 @@ fn check(seen: &[Seen]) -> Counts {
             }
             Seen::Note => {
                 counts.notes += 1;
-                let early = unsynced.iter().find(|file| file.starts_with("redo-"));
+                let early = unsynced.union(&syncing).find(|file| file.starts_with("redo-"));
                 assert!(early.is_none(), "commit {} was told before {early:?}", counts.notes);
             }
         }
@@ -95,6 +123,9 @@ impl Trace {
             let ended = self.begun.remove(thread).filter(|_| !call.ends_with("= ?"));
             self.seen.extend(ended);
         } else if let Some(seen) = seen(call) {
+            if let Seen::Synced(file) = &seen {
+                self.seen.push(Seen::Syncing(file.clone()));
+            }
             if call.ends_with("<unfinished ...>") {
                 self.begun.insert(thread.to_owned(), seen);
             } else {
