@@ -119,12 +119,25 @@ pub(crate) struct Recovered {
     pub(crate) was_cut: bool,
 }
 
-/// A message that was in a store.
+/// A message that was in a store. Small, since there may be many, each for a short time only.
 #[derive(Debug)]
 pub(crate) struct RecoveredMessage {
     pub(crate) id: ItemId,
-    pub(crate) state: Amendment,
+    /// What its queue knew of it, if that is anything.
+    pub(crate) known: Option<Box<Amendment>>,
     pub(crate) message: RecoveredBody,
+}
+
+impl RecoveredMessage {
+    /// What its queue knew of it.
+    pub(crate) fn state(&self) -> Amendment {
+        self.known.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Notes what its queue knew of it last.
+    pub(crate) fn set_state(&mut self, state: Amendment) {
+        self.known = (state != Amendment::default()).then(|| Box::new(state));
+    }
 }
 
 /// Where a message is that was in a store.
@@ -143,5 +156,5 @@ pub(crate) struct Outline {
     pub(crate) delivery_mode: Option<u8>,
     pub(crate) priority: Option<u8>,
     /// How long its publisher lets it wait in a queue.
-    pub(crate) expiration: Option<Name>,
+    pub(crate) expiration: Option<Box<Name>>,
 }

@@ -249,7 +249,7 @@ impl Recovery {
         }
         for (id, state, _) in amended {
             if let Some(message) = self.places.get(*id).and_then(|at| self.message_mut(at)) {
-                message.state = *state;
+                message.set_state(*state);
             }
         }
         self.entities.extend(commit.entities);
@@ -278,7 +278,9 @@ impl Recovery {
                 Err(malformed) => return self.faults.push((key, malformed)),
             };
             let at = codec::count(self.messages.len());
-            self.messages.push(RecoveredMessage { id, state, message });
+            let mut message = RecoveredMessage { id, known: None, message };
+            message.set_state(state);
+            self.messages.push(message);
             if let Some(former) = self.places.insert(id, at) {
                 self.drop_message(former);
             }

@@ -225,7 +225,9 @@ impl<'b> Restoring<'b> {
         let ttl = cell.definition.parsed.message_ttl_ms.map(Duration::from_millis);
         let report = &mut self.report;
         let (mut below, mut outlines) = (0, Outlines::default());
-        let restored = messages.map(|RecoveredMessage { id, state, message }| {
+        let restored = messages.map(|found| {
+            let Amendment { returns, is_redelivered, end, until, death } = found.state();
+            let RecoveredMessage { id, message, .. } = found;
             let (held, on_disk, own) = match message {
                 RecoveredBody::Resident(message) => {
                     let own = message.time_to_live();
@@ -243,7 +245,6 @@ impl<'b> Restoring<'b> {
                 Doubt::Below(number) => id.seq < number,
                 Doubt::OfAll => true,
             };
-            let Amendment { returns, is_redelivered, end, until, death } = state;
             let is_redelivered = is_redelivered || is_doubtful;
             if is_doubtful {
                 below = id.seq + 1;

@@ -343,7 +343,7 @@ impl<'a> Stored<'a> {
             body_bytes,
             delivery_mode: bare.delivery_mode(),
             priority: bare.priority(),
-            expiration: bare.expiration().map(Name::from),
+            expiration: bare.expiration().map(|ms| Box::new(Name::from(ms))),
         })
     }
 }

@@ -22,7 +22,12 @@ use crate::{
 };
 
 /// What it keeps of its pages in memory.
-const CACHE_BYTES: u64 = 64 * 1_024 * 1_024;
+pub(super) const CACHE_BYTES: u64 = 64 * 1_024 * 1_024;
+
+/// How often each value is asked for that is only passed by. sled looks at what a part of its cache
+/// holds, of which there are 256, when pages of that part have been asked for 64 times; so all that
+/// is read once would stay in memory. A page has some eight values.
+const TOUCHES: u32 = 8;
 
 /// How often a database is opened that somebody still holds. A former one may be held for a moment
 /// by a reader, or by a thread of sled's that finishes what it was about.
@@ -198,6 +203,7 @@ impl Tree {
             }
             let key = key_of(&key).map_err(|error| placed(error, &self.folder))?;
             each(key, &value)?;
+            self.look(|db| (0..TOUCHES).try_for_each(|_| db.get(bytes_of(key)).map(drop)))?;
         }
         Ok(())
     }

@@ -191,7 +191,7 @@ fn found(store: &Store, recovered: Recovered) -> Result<Model, Fetched> {
         }
     }
     for found in recovered.messages {
-        let (id, state) = (found.id, found.state);
+        let (id, state) = (found.id, found.state());
         let message = match found.message {
             RecoveredBody::Resident(message) => message,
             RecoveredBody::OnDisk(outline) => {

@@ -90,12 +90,12 @@ fn salvaged(from: &Path, to: &Path) -> Result<Salvaged, Outcome> {
         .map_err(|error| Outcome::Wrong(error.to_string()))?;
     let mut messages = BTreeMap::new();
     for found in recovered.messages {
+        if !found.state().is_redelivered {
+            return Err(Outcome::Wrong(format!("{:?} is not flagged", found.id)));
+        }
         let RecoveredBody::Resident(message) = found.message else {
             return Err(Outcome::Wrong("a body was left on disk".to_owned()));
         };
-        if !found.state.is_redelivered {
-            return Err(Outcome::Wrong(format!("{:?} is not flagged", found.id)));
-        }
         if let Some(pattern) = pattern(&message)
             && !message.body()[8..].iter().zip(pattern.iter().cycle()).all(|(a, b)| a == b)
         {

@@ -40,7 +40,7 @@ impl Content {
                 RecoveredBody::Resident(message) => message.clone(),
                 RecoveredBody::OnDisk(_) => fetch(found.id),
             };
-            (found.id, (found.state, message))
+            (found.id, (found.state(), message))
         });
         Self {
             messages: messages.collect(),

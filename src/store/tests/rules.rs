@@ -38,7 +38,7 @@ fn told(place: &FaultyPlace, commits: &[&[Record]]) -> Arc<Store> {
 /// What is there when the store is opened again: places, and how often each came back.
 fn found(place: &FaultyPlace) -> Vec<(u64, u32)> {
     let (_store, recovered) = open(place, Level::Power);
-    recovered.messages.iter().map(|found| (found.id.seq, found.state.returns)).collect()
+    recovered.messages.iter().map(|found| (found.id.seq, found.state().returns)).collect()
 }
 
 #[track_caller]
@@ -93,7 +93,7 @@ fn more_returns_win_and_then_the_later_one() {
     let place = FaultyPlace::new();
     drop(told(&place, &[&[add(1, &message)], &[amended(1, true)], &[amended(1, false)]]));
     let (_store, recovered) = open(&place, Level::Power);
-    assert!(!recovered.messages[0].state.is_redelivered);
+    assert!(!recovered.messages[0].state().is_redelivered);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn bodies_beyond_the_bound_stay_on_disk() {
                     body_bytes: 100,
                     delivery_mode: message.delivery_mode(),
                     priority: Some(3),
-                    expiration: message.expiration().map(Name::from),
+                    expiration: message.expiration().map(|ms| Box::new(Name::from(ms))),
                 };
                 assert_eq!(*outline, expected);
                 assert_eq!(store.fetch(found.id).unwrap(), Some(message));

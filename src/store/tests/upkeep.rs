@@ -62,7 +62,7 @@ fn a_straggler_in_each_block_is_written_anew() {
     let (_store, recovered) = open(&place, Level::Power);
     let left: Vec<u64> = recovered.messages.iter().map(|found| found.id.seq).collect();
     assert_eq!(left, (0..5_000).filter(|seq| seq % 50 == 7).collect::<Vec<_>>());
-    assert_eq!(recovered.messages[0].state.returns, 3);
+    assert_eq!(recovered.messages[0].state().returns, 3);
 }
 
 #[test]

@@ -29,8 +29,16 @@ fn open_short(folder: &Path) -> SledPlace {
 
 /// A database in a directory of its own.
 fn database(folder: &Path) -> Database {
-    let ownership = Ownership { _lock: lock(folder).unwrap(), reserve: Reserve::new(folder) };
-    Database::create(&folder.join("gen-1"), &Arc::new(ownership)).unwrap()
+    Database::create(&folder.join("gen-1"), &owned(folder)).unwrap()
+}
+
+/// The same that was there before.
+fn reopened(folder: &Path) -> Database {
+    Database::open(&folder.join("gen-1"), &owned(folder)).unwrap()
+}
+
+fn owned(folder: &Path) -> Arc<Ownership> {
+    Arc::new(Ownership { _lock: lock(folder).unwrap(), reserve: Reserve::new(folder) })
 }
 
 /// The groups that have a value.

@@ -2,7 +2,12 @@
 
 use std::fs;
 
-use super::{super::database::Change, database};
+use allocation_counter::measure;
+
+use super::{
+    super::{database::Change, tree::CACHE_BYTES},
+    database, reopened,
+};
 use crate::store::{
     engine::{Key, VALUE_BYTES_MAX},
     proof::{
@@ -137,4 +142,29 @@ fn neighbours_that_are_merged_one_after_the_other_stay_in_the_log() {
         }
         keys.chunks(1).for_each(take);
     }
+}
+
+/// sled would keep all that was read once until its pages have been asked for often enough.
+#[test]
+fn values_that_were_looked_through_are_not_kept() {
+    let scratch = Scratch::new();
+    let value = vec![7; VALUE_BYTES_MAX];
+    let first = database(scratch.path());
+    for group in 1..=500 {
+        let changes: Vec<_> = (0..8).map(|part| put(group, part, &value)).collect();
+        first.apply(&changes).unwrap();
+        first.keep().unwrap();
+    }
+    drop(first);
+    let again = reopened(scratch.path());
+    let (mut seen, mut scanned) = (0, Ok(()));
+    let allocated = measure(|| {
+        scanned = again.scan(&mut |_, value| {
+            seen += value.len();
+            Ok(())
+        });
+    });
+    scanned.unwrap();
+    assert_eq!(seen, 500 * 8 * VALUE_BYTES_MAX);
+    assert!(allocated.bytes_max < CACHE_BYTES, "{} bytes at once", allocated.bytes_max);
 }
