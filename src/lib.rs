@@ -100,6 +100,7 @@ pub mod fuzzing;
 pub mod guide;
 mod message;
 mod name;
+mod shield;
 #[cfg(all(feature = "persist", not(loom)))]
 mod store;
 #[cfg_attr(not(loom), expect(clippy::disallowed_types, reason = "the one place for locks"))]

@@ -6,9 +6,11 @@ use super::{
     cell::QueueCell,
     dead_letters,
     outlet::{Outlet, Wake},
+};
+use crate::{
+    engine::queue::{Held, Outward, Remains},
     shield::shielded,
 };
-use crate::engine::queue::{Held, Outward, Remains};
 
 /// What is left to do once the queue is let go. Nothing of it allocates in the common case of one
 /// message and one waiter.

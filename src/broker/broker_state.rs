@@ -14,13 +14,13 @@ use super::{
     journal::{Position, StoredVhost},
     queue_stats::QueueStats,
     recovery_report::RecoveryReport,
-    shield::shielded,
     vhost_state::VhostState,
     workers::Pool,
 };
 use crate::{
     Denial, Entity, Error, ErrorKind, Name, Result,
     clock::HostDeadline,
+    shield::shielded,
     sync::{
         Mutex, Rank,
         thread::{self, ThreadId},

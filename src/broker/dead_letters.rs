@@ -13,7 +13,6 @@ use super::{
     cell::QueueCell,
     intake::Intake,
     publish::{self, Source},
-    shield::shielded,
     vhost_state::VhostState,
 };
 use crate::{
@@ -22,6 +21,7 @@ use crate::{
         definition::DeadLetterStrategy,
         queue::{Burial, Dead, Held},
     },
+    shield::shielded,
     sync::thread_local,
 };
 

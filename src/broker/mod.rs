@@ -69,7 +69,6 @@ mod refusal;
 mod registry;
 mod reply;
 mod room;
-mod shield;
 mod snapshot;
 mod store_stats;
 mod subscription;

@@ -16,12 +16,10 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    cell::QueueCell,
-    shield::{self, shielded},
-};
+use super::cell::QueueCell;
 use crate::{
     clock::Clock,
+    shield::{self, shielded},
     sync::{Condvar, Mutex, Rank},
     time::Moment,
 };

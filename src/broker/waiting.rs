@@ -9,7 +9,7 @@
 
 use std::task::Waker;
 
-use super::shield::shielded;
+use crate::shield::shielded;
 
 /// How many tasks may wait for one thing. Tasks that were dropped count until the next wake-up, so
 /// there has to be a bound; beyond it the task that has waited longest is woken, to ask again if

@@ -10,16 +10,13 @@ use std::{
 };
 
 use super::{
-    broker_state::BrokerState,
-    consumer::Consumer,
-    context::Context,
-    delivery::Delivery,
+    broker_state::BrokerState, consumer::Consumer, context::Context, delivery::Delivery,
     outcome::Outcome,
-    shield::{self, Panicked, shielded},
 };
 use crate::{
     Error, ErrorKind, Result,
     clock::HostDeadline,
+    shield::{self, Panicked, shielded},
     sync::{Condvar, Mutex, Rank},
 };
 

@@ -1,14 +1,12 @@
 //! What has gathered: groups, one after the other.
 
-use std::{collections::HashSet, mem, slice};
+use std::{mem, ops::Range, slice};
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
 
 use super::{
+    bodies::Bodies,
     codec::{self, Entry, Frequent, Malformed},
-    ledger::Changes,
-    plan::Commit,
     position::Position,
     record::{Amendment, ItemId, Serial},
     told::{IS_APART, Place, Told, Weight},
@@ -21,7 +19,8 @@ const TOGETHER_BYTES_MAX: u64 = 64 * 1_024;
 /// What a short note has.
 const SHORT_NOTE_BYTES: usize = 128;
 
-/// More groups than that are not kept once they are of no use.
+/// Memory for more than that is not kept once it is of no use.
+const NOTE_BYTES_KEPT_MAX: usize = 2 * 1_024 * 1_024;
 const GROUPS_KEPT_MAX: usize = 16 * 1_024;
 
 /// Groups in the order in which they were told.
@@ -76,7 +75,14 @@ pub(super) struct Content<'b> {
     record: &'b [u8],
     head_bytes: usize,
     /// The body of a message, if it is apart.
-    body: &'b [u8],
+    body: Option<&'b Bytes>,
+}
+
+/// What a message is, taken out of a batch to be read later.
+#[derive(Debug)]
+pub(super) struct Excerpt {
+    start: Vec<u8>,
+    body: Option<Bytes>,
 }
 
 /// The notes of one group.
@@ -116,17 +122,29 @@ impl Batch {
         weight
     }
 
-    /// The groups, each with what it was told.
-    pub(super) fn groups(&self) -> impl DoubleEndedIterator<Item = (&Group, Notes<'_>)> {
-        self.groups.iter().enumerate().map(|(at, group)| {
+    /// The groups from a number on, each with what it was told.
+    pub(super) fn groups_from(
+        &self,
+        first: usize,
+    ) -> impl DoubleEndedIterator<Item = (&Group, Notes<'_>)> {
+        self.groups.iter().enumerate().skip(first).map(|(at, group)| {
             let (rest, bodies) = self.told.part(self.start_of(at)..group.end);
             (group, Notes { rest, bodies: bodies.iter(), content: Content::default() })
         })
     }
 
-    /// A message that was told, as it was told last.
-    pub(super) fn find(&self, sought: &mut ItemId) -> Option<Content<'_>> {
-        for (_, notes) in self.groups().rev() {
+    /// A message that was told in the groups from a number on, none of which tells of a move.
+    pub(super) fn find(&self, first: usize, sought: ItemId) -> Option<Content<'_>> {
+        self.groups_from(first).flat_map(|(_, notes)| notes).find_map(|note| match note {
+            Note::Message { id, content, .. } if id == sought => Some(content),
+            _ => None,
+        })
+    }
+
+    /// A message as it was told last in the groups from a number on. If it has moved since, this
+    /// says what it was called then.
+    pub(super) fn find_back(&self, first: usize, sought: &mut ItemId) -> Option<Content<'_>> {
+        for (_, notes) in self.groups_from(first).rev() {
             let notes: Vec<Note<'_>> = notes.collect();
             for note in notes.into_iter().rev() {
                 match note {
@@ -154,41 +172,20 @@ impl Batch {
         other
     }
 
-    /// Where the last of the first groups is: all up to there was told in them.
-    pub(super) fn last_of(&self, groups: usize) -> Position {
-        // They are in the order of their places, some of which nothing was told at.
-        let next = self.groups.get(groups);
-        next.map_or(self.last, |group| Position(group.first.0 - 1))
+    /// Takes out the long bodies of some groups, which are of no use any more.
+    pub(super) fn take_bodies(&mut self, groups: Range<usize>) -> Bodies {
+        let places = self.start_of(groups.start)..self.start_of(groups.end);
+        self.told.take_bodies(places)
     }
 
-    /// Takes the first groups out.
-    pub(super) fn split(&mut self, groups: usize) -> Self {
-        let last = self.last_of(groups);
-        if groups == self.groups.len() {
-            return mem::replace(self, Self::behind(last));
+    /// Takes out the groups before a number, and notes of the others that are no messages.
+    pub(super) fn retain(&mut self, first: usize, is_left: impl Fn(&Note<'_>) -> bool) {
+        let is_whole = |(_, mut notes): (_, Notes<'_>)| notes.all(|note| is_left(&note));
+        if first == 0 && self.groups_from(first).all(is_whole) {
+            return;
         }
-        let start = self.start_of(groups);
-        let rest = self.told.split_off(start);
-        let left = self.groups.split_off(groups);
-        let left = left.into_iter().map(|group| Group { end: group.end.since(start), ..group });
-        let rest = Self { told: rest, groups: left.collect(), last: self.last };
-        Self { last, ..mem::replace(self, rest) }
-    }
-
-    /// Takes out what a commit has written of it, and what has no sense after that. It has written
-    /// nothing of groups that add something.
-    pub(super) fn strip(&mut self, commit: &Commit) {
-        let Some(Changes { ended, settled, .. }) = &commit.changes else { return };
-        let ended: HashSet<Serial, RandomState> = ended.iter().map(|(queue, _)| *queue).collect();
-        let settled: HashSet<ItemId, RandomState> = settled.iter().map(|(id, _)| *id).collect();
-        let is_over = |id: &ItemId| settled.contains(id) || ended.contains(&id.queue);
-        let is_left = |note: &Note<'_>| match note {
-            Note::Amended(id, _) | Note::Moved(id, _) | Note::Settled(id) => !is_over(id),
-            Note::Ended(queue) => !ended.contains(queue),
-            Note::Entity(..) | Note::Message { .. } => true,
-        };
-        let mut left = Self::behind(self.last);
-        for (group, mut notes) in self.groups() {
+        let mut left = self.emptied();
+        for (group, mut notes) in self.groups_from(first) {
             // Of messages, which are all left.
             left.told.copy(&[], notes.bodies());
             while let Some((bytes, note)) = notes.next_with_bytes() {
@@ -207,7 +204,7 @@ impl Batch {
         if self.groups.is_sorted_by_key(|group| group.first) {
             return;
         }
-        let mut ordered = Self::behind(self.last);
+        let mut ordered = self.emptied();
         let mut places: Vec<usize> = (0..self.groups.len()).collect();
         places.sort_unstable_by_key(|at| self.groups.get(*at).map(|group| group.first));
         for at in places {
@@ -224,21 +221,42 @@ impl Batch {
         self.told.end().notes / SHORT_NOTE_BYTES
     }
 
+    /// How long all notes are together.
+    pub(super) fn note_bytes(&self) -> usize {
+        self.told.end().notes
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.groups.iter().map(|group| group.bytes).sum()
     }
 
-    /// Empties it. Bodies are dropped, whose destructors are other people's code.
+    /// Whether it says of messages that they have moved.
+    pub(super) fn has_moved(&self) -> bool {
+        self.told.has_moved()
+    }
+
     pub(super) fn clear(&mut self) {
-        self.told.clear();
+        self.told.clear(NOTE_BYTES_KEPT_MAX);
         self.groups.clear();
         self.groups.shrink_to(GROUPS_KEPT_MAX);
+    }
+
+    /// An empty one, for what is copied of this one.
+    fn emptied(&self) -> Self {
+        Self { told: self.told.empty(), ..Self::behind(self.last) }
     }
 
     /// Where the notes of a group begin.
     fn start_of(&self, at: usize) -> Place {
         let former = at.checked_sub(1).and_then(|at| self.groups.get(at));
         former.map_or_else(Place::default, |former| former.end)
+    }
+}
+
+impl Group {
+    /// Where the one before it is, at the latest: places that nothing was told at count to it.
+    pub(super) fn before(&self) -> Position {
+        Position(self.first.0 - 1)
     }
 }
 
@@ -252,32 +270,43 @@ impl Note<'_> {
 impl<'b> Content<'b> {
     /// As it was read.
     pub(super) fn of(bytes: &'b [u8]) -> Self {
-        Self { record: bytes, head_bytes: 0, body: &[] }
+        Self { record: bytes, head_bytes: 0, body: None }
     }
 
     /// Writes it behind something that says where it is.
     #[inline]
     pub(super) fn put(self, to: &mut Vec<u8>) {
         to.extend_from_slice(self.start());
-        to.extend_from_slice(self.body);
+        self.put_body(to);
     }
 
     /// Writes it as it was told, with where it is.
     #[inline]
     pub(super) fn put_as_told(self, to: &mut Vec<u8>) {
         to.extend_from_slice(self.record);
-        if !self.body.is_empty() {
-            to.extend_from_slice(self.body);
-        }
+        self.put_body(to);
     }
 
-    /// That of a message.
-    pub(super) fn message(self) -> Result<Message, Malformed> {
-        codec::read_message(self.start(), self.body, &mut Label::default())
+    /// Takes it out. A body that is apart is shared, others are short.
+    pub(super) fn excerpt(self) -> Excerpt {
+        Excerpt { start: self.start().to_vec(), body: self.body.cloned() }
+    }
+
+    #[inline]
+    fn put_body(self, to: &mut Vec<u8>) {
+        if let Some(body) = self.body {
+            to.extend_from_slice(body);
+        }
     }
 
     fn start(self) -> &'b [u8] {
         self.record.get(self.head_bytes..).unwrap_or_default()
+    }
+}
+
+impl Excerpt {
+    pub(super) fn message(self) -> Result<Message, Malformed> {
+        codec::read_message(&self.start, self.body, &mut Label::default())
     }
 }
 
@@ -295,7 +324,7 @@ impl<'b> Notes<'b> {
         let bytes = u32::from_le_bytes(*bytes);
         let note = rest.get(..(bytes & !IS_APART) as usize).and_then(|record| {
             self.rest = rest.get(record.len()..)?;
-            let body = if bytes & IS_APART == 0 { &[] } else { self.bodies.next()?.as_ref() };
+            let body = if bytes & IS_APART == 0 { None } else { Some(self.bodies.next()?) };
             self.note(record, body)
         });
         let note = note.expect("this process has written it");
@@ -304,7 +333,7 @@ impl<'b> Notes<'b> {
     }
 
     #[inline]
-    fn note(&mut self, record: &'b [u8], body: &'b [u8]) -> Option<Note<'b>> {
+    fn note(&mut self, record: &'b [u8], body: Option<&'b Bytes>) -> Option<Note<'b>> {
         match codec::frequent(record) {
             Frequent::Message { id, state, head_bytes } => {
                 let is_joined = record.len() == head_bytes;
@@ -332,135 +361,5 @@ impl<'b> Iterator for Notes<'b> {
     #[inline]
     fn next(&mut self) -> Option<Note<'b>> {
         self.next_with_bytes().map(|(_, note)| note)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::{collection::vec, prelude::*, sample::Index};
-
-    use super::*;
-    use crate::store::record::{MessageRecord, Record};
-
-    /// What a group is told: of each message how long its body is and in how many places it is, and
-    /// of how many items that they are gone.
-    type Group = (Vec<(usize, usize)>, usize);
-
-    fn group() -> impl Strategy<Value = Group> {
-        let bytes = prop_oneof![0_usize..100, 4_000_usize..4_200];
-        (vec((bytes, 1_usize..4), 0..3), 0_usize..3)
-    }
-
-    /// The records of a group, the ids of which are its own.
-    fn records(at: u64, (messages, gone): &Group) -> Vec<Record> {
-        let mut seqs = (at * 100..).map(|seq| ItemId { queue: 1, seq });
-        let mut records = Vec::new();
-        for (bytes, places) in messages {
-            let message = Message::new(vec![1; *bytes]);
-            for id in seqs.by_ref().take(*places) {
-                let (state, message) = (Amendment::default(), message.clone());
-                records.push(Record::Message(MessageRecord { id, state, message }));
-            }
-        }
-        records.extend(seqs.take(*gone).map(Record::Settled));
-        records
-    }
-
-    fn add(batch: &mut Batch, at: u64, group: &Group) {
-        let records = records(at, group);
-        batch.add(Position(at), |told| told.records(&records));
-    }
-
-    /// What was told, with how long each body is.
-    fn told(batch: &Batch) -> Vec<(ItemId, Option<usize>)> {
-        let notes = batch.groups().flat_map(|(_, notes)| notes);
-        let told = notes.map(|note| match note {
-            Note::Message { id, content, .. } => {
-                (id, Some(content.message().unwrap().body().len()))
-            }
-            Note::Settled(id) => (id, None),
-            _ => panic!("nobody told of anything else"),
-        });
-        told.collect()
-    }
-
-    fn expected(groups: &[Group], range: std::ops::Range<u64>) -> Vec<(ItemId, Option<usize>)> {
-        let groups = (1..).zip(groups).filter(|(at, _)| range.contains(at));
-        let told = groups.flat_map(|(at, group)| records(at, group)).map(|record| match record {
-            Record::Message(told) => (told.id, Some(told.message.body().len())),
-            Record::Settled(id) => (id, None),
-            _ => panic!("nobody told of anything else"),
-        });
-        told.collect()
-    }
-
-    proptest! {
-        #[test]
-        fn groups_are_taken_in_the_order_of_their_places(
-            groups in vec(group(), 1..20),
-            late in vec(any::<Index>(), 0..4),
-            cut in any::<Index>(),
-            share in any::<Index>(),
-        ) {
-            let end = groups.len() as u64 + 1;
-            // Told in two batches, in each of which some come late.
-            let middle = 1 + cut.index(groups.len()) as u64;
-            let mut batches = [1..middle, middle..end].map(|range| {
-                let mut batch = Batch::behind(Position(range.end - 1));
-                let its = (1..).zip(&groups).filter(|(at, _)| range.contains(at));
-                let mut order: Vec<(u64, &Group)> = its.collect();
-                for late in &late {
-                    if !order.is_empty() {
-                        let one = order.remove(late.index(order.len()));
-                        order.push(one);
-                    }
-                }
-                for (at, group) in order {
-                    add(&mut batch, at, group);
-                }
-                batch.put_in_order();
-                batch
-            });
-            let [first, second] = &mut batches;
-            let bytes = first.bytes() + second.bytes();
-            first.join(mem::take(second));
-            prop_assert_eq!(first.last, Position(end - 1));
-            prop_assert_eq!(first.bytes(), bytes);
-            prop_assert_eq!(told(first), expected(&groups, 1..end));
-            for (id, body) in expected(&groups, 1..end) {
-                let found = first.find(&mut id.clone());
-                let found = found.map(|content| content.message().unwrap().body().len());
-                prop_assert_eq!(found, body);
-            }
-            let share = share.index(first.groups.len() + 1);
-            let last = first.last_of(share);
-            let taken = first.split(share);
-            prop_assert_eq!(taken.last, last);
-            prop_assert_eq!(told(&taken), expected(&groups, 1..last.0 + 1));
-            prop_assert_eq!(told(first), expected(&groups, last.0 + 1..end));
-        }
-    }
-
-    #[test]
-    fn a_message_that_has_moved_is_found_under_its_last_place() {
-        let id = |seq| ItemId { queue: 1, seq };
-        let mut batch = Batch::default();
-        let message = Message::new("a");
-        batch.add(Position(1), |told| told.message(id(1), Amendment::default(), &message));
-        batch.add(Position(2), |told| told.moved(id(1), 5));
-        batch.add(Position(3), |told| told.moved(id(5), 2));
-        let found = batch.find(&mut id(2)).unwrap();
-        assert_eq!(found.message().unwrap(), message);
-    }
-
-    #[test]
-    fn of_one_that_was_written_before_it_moved_it_is_known_where_it_was() {
-        let id = |seq| ItemId { queue: 1, seq };
-        let mut batch = Batch::default();
-        batch.add(Position(1), |told| told.moved(id(1), 5));
-        batch.add(Position(2), |told| told.moved(id(5), 2));
-        let mut sought = id(2);
-        assert!(batch.find(&mut sought).is_none());
-        assert_eq!(sought, id(1));
     }
 }

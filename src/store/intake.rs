@@ -199,15 +199,26 @@ impl Intake {
         batch
     }
 
-    /// Shows what has gathered, the latest first, until something is found.
+    /// Shows what has gathered, the oldest first, until something is found.
     pub(super) fn look<T>(&self, look: impl FnMut(&Batch) -> Option<T>) -> Option<T> {
         let gathered = self.gathered.lock();
-        [&gathered.batch].into_iter().chain(&gathered.sealed).find_map(look)
+        gathered.sealed.iter().chain([&gathered.batch]).find_map(look)
+    }
+
+    /// The same with the latest first.
+    pub(super) fn look_back<T>(&self, look: impl FnMut(&Batch) -> Option<T>) -> Option<T> {
+        let gathered = self.gathered.lock();
+        gathered.sealed.iter().chain([&gathered.batch]).rev().find_map(look)
     }
 
     /// Whether nothing has gathered.
     pub(super) fn is_empty(&self) -> bool {
         self.look(|batch| (!batch.groups.is_empty()).then_some(())).is_none()
+    }
+
+    /// Whether something has that says of messages that they have moved.
+    pub(super) fn has_moved(&self) -> bool {
+        self.look(|batch| batch.has_moved().then_some(())).is_some()
     }
 
     /// Waits until something has gathered, it is to end, or so much time has passed. What nobody

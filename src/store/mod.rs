@@ -8,7 +8,9 @@
 //!
 //! What gathers is bounded by whoever tells: [`Store::unwritten_bytes`] says how much it is.
 
+mod backlog;
 mod batch;
+mod bodies;
 mod codec;
 mod compaction;
 #[cfg(test)]
@@ -48,10 +50,11 @@ use std::{
 };
 
 use self::{
-    batch::{Batch, Content},
+    batch::{Content, Excerpt},
+    codec::Malformed,
     economy::Economy,
     engine::{EngineError, Key, Place},
-    intake::Phase,
+    intake::{Intake, Phase},
     position::{Level, Position, State},
     record::{ItemId, Record, Recovered, Serial},
     recovery::Found,
@@ -219,8 +222,12 @@ impl Store {
         loop {
             let (engine, block, origin) = {
                 let desk = self.shared.desk.lock();
-                let id = match find_unwritten(&desk, &self.shared, id) {
-                    Ok(message) => return Ok(Some(message)),
+                let id = match find_unwritten(&desk, &self.shared.intake, id) {
+                    Ok(excerpt) => {
+                        drop(desk);
+                        let unreadable = |of: Malformed| EngineError::Damaged(of.0.to_owned());
+                        return excerpt.message().map(Some).map_err(unreadable);
+                    }
                     Err(id) => id,
                 };
                 let block = desk.ledger.block_of(id);
@@ -331,14 +338,23 @@ impl Drop for Store {
 }
 
 /// Looks for a message in what is not written; if it is not there, what it is known by in what is.
-fn find_unwritten(desk: &Desk, shared: &Shared, id: ItemId) -> Result<Message, ItemId> {
-    if desk.ledger.block_of(id).is_some() {
+fn find_unwritten(desk: &Desk, intake: &Intake, id: ItemId) -> Result<Excerpt, ItemId> {
+    let Desk { ledger, backlog, .. } = desk;
+    if ledger.block_of(id).is_some() {
         return Err(id);
     }
     let mut sought = id;
-    let mut look = |batch: &Batch| batch.find(&mut sought).map(Content::message);
-    let found = shared.intake.look(&mut look).or_else(|| look(&desk.backlog));
-    found.map_or(Err(sought), |message| Ok(message.expect("this process has written it")))
+    let found = if backlog.has_moved() || intake.has_moved() {
+        // The last that was said of it comes first.
+        let newest =
+            intake.look_back(|batch| batch.find_back(0, &mut sought).map(Content::excerpt));
+        newest.or_else(|| backlog.find(&mut sought).map(Content::excerpt))
+    } else {
+        // What is read is what was told before anything else, as a rule.
+        let oldest = backlog.find(&mut sought).map(Content::excerpt);
+        oldest.or_else(|| intake.look(|batch| batch.find(0, sought).map(Content::excerpt)))
+    };
+    found.ok_or(sought)
 }
 
 #[cfg(test)]

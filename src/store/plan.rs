@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::RandomState;
 
 use super::{
-    batch::{Batch, Content, Note, Unity},
+    backlog::Backlog,
+    batch::{Content, Note, Unity},
     codec::{self, HEADS_MAX, ID_BYTES, RUN_BYTES, Run},
     engine::{Key, VALUE_BYTES_MAX},
     ledger::{Changes, EarlyNews, Ledger, has_room},
@@ -38,7 +39,7 @@ pub(super) struct Plan<'b> {
     share: Share,
 }
 
-/// What of a batch a plan is of.
+/// What of a backlog a plan is of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Share {
     /// So many groups of it, the first ones.
@@ -84,31 +85,31 @@ enum Since {
 }
 
 impl<'b> Plan<'b> {
-    /// Plans the first groups of a batch, as many as fit a commit.
-    pub(super) fn of(ledger: &Ledger, batch: &'b Batch, bytes_max: u64) -> Self {
+    /// Plans the first groups of a backlog, as many as fit a commit.
+    pub(super) fn of(ledger: &Ledger, backlog: &'b Backlog, bytes_max: u64) -> Self {
         let mut planner = Planner::new(ledger);
         // Mostly there are messages that come, and as many that go.
-        let notes = batch.notes_min().min(NOTES_MAX);
+        let notes = backlog.notes_min().min(NOTES_MAX);
         planner.plan.adds.reserve(notes);
         planner.plan.settled.reserve(notes);
-        for (group, notes) in batch.groups() {
+        let mut groups = backlog.groups();
+        planner.plan.share.last = loop {
+            let Some((group, notes)) = groups.next() else { break backlog.last() };
             let share = &mut planner.plan.share;
+            if share.bytes >= bytes_max {
+                break group.before();
+            }
             share.groups += 1;
             share.bytes += group.bytes;
-            let is_last = share.bytes >= bytes_max;
             notes.for_each(|note| planner.note(note));
-            if is_last {
-                break;
-            }
-        }
-        planner.plan.share.last = batch.last_of(planner.plan.share.groups);
+        };
         planner.plan
     }
 
     /// Plans only what gives space back: what has gone and is written, of groups that add nothing.
-    pub(super) fn of_ends(ledger: &Ledger, batch: &Batch) -> Self {
+    pub(super) fn of_ends(ledger: &Ledger, backlog: &Backlog) -> Self {
         let mut plan = Self::default();
-        for (group, notes) in batch.groups() {
+        for (group, notes) in backlog.groups() {
             let notes: Vec<Note<'_>> = notes.collect();
             if group.unity == Unity::All && notes.iter().any(Note::adds) {
                 continue;

@@ -10,11 +10,12 @@
 //! A message without any content has that of the last one before it. A long body is not copied: the
 //! highest bit of the number of bytes says that it is the next one of those that go beside.
 
-use std::ops::Range;
+use std::{mem, ops::Range};
 
 use bytes::Bytes;
 
 use super::{
+    bodies::Bodies,
     codec::{self, count},
     record::{Amendment, Entity, ItemId, Record, Serial},
     sabotage,
@@ -27,8 +28,7 @@ const NOTE_BYTES: u64 = 32;
 /// A body of so many bytes or more is shared with whoever else has it.
 const LONG_BODY_BYTES: usize = 4 * 1_024;
 
-/// More than so much is not kept once it is of no use.
-const BYTES_KEPT_MAX: usize = 2 * 1_024 * 1_024;
+/// Memory for more bodies is not kept once they have gone.
 const BODIES_KEPT_MAX: usize = 1_024;
 
 /// Says that the body of a message is apart.
@@ -38,8 +38,9 @@ pub(super) const IS_APART: u32 = 1 << 31;
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     notes: Vec<u8>,
-    /// Long bodies, in the order of the messages that have them.
-    bodies: Vec<Bytes>,
+    bodies: Bodies,
+    /// Whether it says of messages that they have moved.
+    has_moved: bool,
     /// What was told since this was begun.
     weight: Weight,
 }
@@ -64,7 +65,7 @@ pub(super) struct Place {
 impl Told {
     pub(crate) const fn new() -> Self {
         let weight = Weight { bytes: 0, is_urgent: false, notes: 0 };
-        Self { notes: Vec::new(), bodies: Vec::new(), weight }
+        Self { notes: Vec::new(), bodies: Bodies::new(), has_moved: false, weight }
     }
 
     /// A message has come into a queue.
@@ -99,6 +100,7 @@ impl Told {
 
     /// A message has got another place in its queue.
     pub(crate) fn moved(&mut self, id: ItemId, place: u64) {
+        self.has_moved = true;
         self.note(0, |notes| codec::put_moved(id, place, notes));
     }
 
@@ -128,13 +130,18 @@ impl Told {
         self.notes.is_empty()
     }
 
-    /// Forgets it. Bodies are dropped, whose destructors are other people's code.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets it, and keeps so many bytes of memory.
+    pub(crate) fn clear(&mut self, bytes_kept_max: usize) {
         self.notes.clear();
-        self.notes.shrink_to(BYTES_KEPT_MAX);
-        self.bodies.clear();
-        self.bodies.shrink_to(BODIES_KEPT_MAX);
+        self.notes.shrink_to(bytes_kept_max);
+        self.bodies.clear(BODIES_KEPT_MAX);
+        self.has_moved = false;
         self.begin();
+    }
+
+    /// Whether it says of messages that they have moved.
+    pub(super) fn has_moved(&self) -> bool {
+        self.has_moved
     }
 
     /// Something is told from now on.
@@ -158,28 +165,33 @@ impl Told {
     #[inline]
     pub(super) fn part(&self, Range { start, end }: Range<Place>) -> (&[u8], &[Bytes]) {
         let notes = self.notes.get(start.notes..end.notes).unwrap_or_default();
-        (notes, self.bodies.get(start.bodies..end.bodies).unwrap_or_default())
+        (notes, self.bodies.part(start.bodies..end.bodies))
     }
 
     /// Adds all of another one, and empties that.
     pub(super) fn append(&mut self, other: &mut Self) {
         self.notes.append(&mut other.notes);
         self.bodies.append(&mut other.bodies);
+        self.has_moved |= mem::take(&mut other.has_moved);
         self.weight.bytes += other.weight.bytes;
         self.weight.is_urgent |= other.weight.is_urgent;
         self.weight.notes = self.weight.notes.saturating_add(other.weight.notes);
     }
 
+    /// An empty one, for what is copied of this one.
+    pub(super) fn empty(&self) -> Self {
+        Self { has_moved: self.has_moved, ..Self::new() }
+    }
+
     /// Adds what was told elsewhere.
     pub(super) fn copy(&mut self, notes: &[u8], bodies: &[Bytes]) {
         self.notes.extend_from_slice(notes);
-        self.bodies.extend_from_slice(bodies);
+        self.bodies.extend(bodies);
     }
 
-    /// Takes out what was told from a place on.
-    pub(super) fn split_off(&mut self, at: Place) -> Self {
-        let (notes, bodies) = (self.notes.split_off(at.notes), self.bodies.split_off(at.bodies));
-        Self { notes, bodies, weight: Weight::default() }
+    /// Takes out the long bodies between two places, and leaves empty ones.
+    pub(super) fn take_bodies(&mut self, Range { start, end }: Range<Place>) -> Bodies {
+        self.bodies.take(start.bodies..end.bodies)
     }
 
     fn entity(&mut self, serial: Serial, entity: &Entity) {
@@ -210,10 +222,5 @@ impl Place {
     /// The same behind something else.
     pub(super) fn behind(self, start: Self) -> Self {
         Self { notes: self.notes + start.notes, bodies: self.bodies + start.bodies }
-    }
-
-    /// The same without what is before it.
-    pub(super) fn since(self, start: Self) -> Self {
-        Self { notes: self.notes - start.notes, bodies: self.bodies - start.bodies }
     }
 }

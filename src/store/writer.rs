@@ -16,6 +16,7 @@ use std::{
 };
 
 use super::{
+    backlog::{Backlog, Finished},
     batch::{Batch, Content},
     codec::{self, Entry},
     compaction::Compaction,
@@ -72,7 +73,7 @@ pub(super) struct Shared {
 pub(super) struct Desk {
     pub(super) ledger: Ledger,
     /// What was taken up and is not written.
-    pub(super) backlog: Batch,
+    pub(super) backlog: Backlog,
     /// None once the store is closed.
     pub(super) home: Option<Home>,
 }
@@ -117,7 +118,7 @@ pub(super) enum Step {
 
 impl Shared {
     pub(super) fn new(level: Level, ledger: Ledger, home: Home, serial: u64) -> Self {
-        let desk = Desk { ledger, backlog: Batch::default(), home: Some(home) };
+        let desk = Desk { ledger, backlog: Backlog::default(), home: Some(home) };
         Self {
             level,
             intake: Intake::new(),
@@ -294,7 +295,7 @@ impl Writer {
     fn wait_for_as_much(&self) {
         if let Some(syncer) = &self.syncer
             && let Some(bytes) = syncer.under_way()
-            && self.shared.desk.lock().backlog.groups.is_empty()
+            && self.shared.desk.lock().backlog.is_empty()
         {
             self.shared.intake.wait_for(bytes, || syncer.is_done());
         }
@@ -310,7 +311,7 @@ impl Writer {
         self.shared.intake.seal(mem::take(&mut self.spare));
         let mut desk = self.shared.desk.lock();
         let batch = self.shared.intake.take();
-        self.spare = desk.backlog.join(batch);
+        self.spare = desk.backlog.take_up(batch);
     }
 
     /// Packs one commit of what has gathered, or of nothing where that puts things in order.
@@ -318,7 +319,7 @@ impl Writer {
         self.gather();
         let desk = self.shared.desk.lock();
         let is_untidy = desk.ledger.garbage_bytes() > self.economy.garbage_bytes_max;
-        if desk.backlog.groups.is_empty() && !is_untidy {
+        if desk.backlog.is_empty() && !is_untidy {
             return None;
         }
         let plan = Plan::of(&desk.ledger, &desk.backlog, self.economy.commit_bytes_max);
@@ -432,13 +433,12 @@ impl Writer {
             ledger.early.clone_from(early);
         }
         self.shared.live_bytes.store(ledger.needed_bytes(), Ordering::Relaxed);
-        let done = backlog.split(share.groups);
+        let Finished { mut batches, bodies } = backlog.finish(share.groups);
         drop(desk);
-        // Long bodies are dropped here, whose destructors are other people's code. One that panics
-        // ends nothing but itself.
-        self.spare = done;
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.spare.clear())) {
-            mem::forget(panic);
+        drop(bodies);
+        if let Some(batch) = batches.pop() {
+            self.spare = batch;
+            self.spare.clear();
         }
     }
 

@@ -60,7 +60,7 @@ impl Layer {
         let further: &[&str] = match self {
             Self::Words => &[],
             Self::Engine => &["engine"],
-            Self::Store => &["engine", "store", "clock", "sync"],
+            Self::Store => &["engine", "store", "clock", "shield", "sync"],
         };
         WORDS.contains(&module) || further.contains(&module)
     }

@@ -9,12 +9,15 @@ use std::{cell::RefCell, mem, sync::Arc};
 use super::{Journal, Position};
 use crate::{
     Message,
-    broker::shield::shielded,
+    shield::shielded,
     store::{
         Slot, Store, Told,
         record::{Amendment, ItemId},
     },
 };
+
+/// A thread keeps so much memory for what it will note in later steps.
+const SPARE_BYTES_MAX: usize = 64 * 1_024;
 
 thread_local! {
     static DESK: RefCell<Desk> =
@@ -138,7 +141,7 @@ impl Begun {
         for message in messages {
             let _ = shielded(|| drop(message));
         }
-        told.clear();
+        told.clear(SPARE_BYTES_MAX);
         let _ = DESK.try_with(|desk| desk.borrow_mut().spare = told);
         position
     }

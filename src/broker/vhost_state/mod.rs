@@ -26,7 +26,6 @@ use super::{
     refusal,
     registry::{Registry, TargetId},
     reply::ReplySlot,
-    shield::shielded,
     tally::Tally,
 };
 use crate::{
@@ -37,6 +36,7 @@ use crate::{
         queue::DeleteConditions,
         topology::{BindingSpec, Change, Declared, Topology, TopologyError},
     },
+    shield::shielded,
     sync::{
         Mutex, Rank,
         atomic::{AtomicBool, Ordering},

@@ -277,11 +277,11 @@ pub(super) fn entry(bytes: &[u8]) -> Result<Entry<'_>, Malformed> {
 /// Reads a message from what follows its heads, and from its body, if that is apart.
 pub(super) fn read_message(
     content: &[u8],
-    body: &[u8],
+    body: Option<Bytes>,
     last: &mut Label,
 ) -> Result<Message, Malformed> {
     let content = Reader(content).content()?;
-    content.message(if body.is_empty() { content.body } else { body }, last)
+    content.message(body.unwrap_or_else(|| Bytes::copy_from_slice(content.body)), last)
 }
 
 impl EntityBytes<'_> {
@@ -327,7 +327,7 @@ impl<'a> Stored<'a> {
 
     /// The message, with a body of its own. Names that are those of the last one share its memory.
     pub(super) fn message(self, last: &mut Label) -> Result<Message, Malformed> {
-        read_message(self.content, &[], last)
+        read_message(self.content, None, last)
     }
 
     /// What has to be known of it while its body is on disk.
@@ -338,7 +338,7 @@ impl<'a> Stored<'a> {
             let Content { delivery_mode, priority, .. } = content;
             return Ok(Outline { body_bytes, delivery_mode, priority, expiration: None });
         }
-        let bare = content.message(&[], last)?;
+        let bare = content.message(Bytes::new(), last)?;
         Ok(Outline {
             body_bytes,
             delivery_mode: bare.delivery_mode(),
@@ -349,8 +349,8 @@ impl<'a> Stored<'a> {
 }
 
 impl Content<'_> {
-    fn message(&self, body: &[u8], last: &mut Label) -> Result<Message, Malformed> {
-        let mut message = Message::new(Bytes::copy_from_slice(body));
+    fn message(&self, body: Bytes, last: &mut Label) -> Result<Message, Malformed> {
+        let mut message = Message::new(body);
         if let Some(mode) = self.delivery_mode {
             message = message.with_delivery_mode(mode);
         }
