@@ -233,9 +233,9 @@ impl BrokerBuilder {
         }
     }
 
-    /// Replaces the bounds.
+    /// Replaces the bounds. Some have a largest value, and what is more counts as that.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = limits.within_reason();
         self
     }
 

@@ -33,12 +33,14 @@ pub struct Limits {
     /// Accounted bytes of messages that a store was told and has not written. Default 64 MiB.
     /// Beyond it publishing what is to be stored gets `Full`. Without a store it bounds nothing.
     pub unwritten_bytes: u64,
-    /// Bytes of one body. Default 16 MiB, as in `RabbitMQ` 4.
+    /// Bytes of one body. Default 16 MiB, at most 512 MiB, both as in `RabbitMQ` 4; more counts as
+    /// that.
     pub message_bytes: u64,
-    /// Encoded bytes of one table of headers or arguments. Default 128 KiB, a frame of AMQP.
+    /// Encoded bytes of one table of headers or arguments. Default 128 KiB, a frame of AMQP; at most
+    /// 512 MiB, and more counts as that.
     pub table_bytes: u64,
     /// Levels of tables and arrays within a table, itself included; an empty one has none. Default
-    /// 32.
+    /// 32, at most 256, and more counts as that: what is deeper takes a stack to read.
     pub table_depth: u32,
     /// Values in one table, nested ones included. Default 4 096.
     pub table_entries: u64,
@@ -75,6 +77,21 @@ pub struct Limits {
     pub browsed_messages: usize,
     /// Replies to [`call`](crate::Exchange::call) that are waited for at a time. Default 65 536.
     pub calls: usize,
+}
+
+/// What some bounds are at most, for records whose lengths are 31 bits, and readers that recurse.
+const MESSAGE_BYTES_MAX: u64 = 512 << 20;
+const TABLE_BYTES_MAX: u64 = 512 << 20;
+const TABLE_DEPTH_MAX: u32 = 256;
+
+impl Limits {
+    /// The same with no bound that is larger than it may be.
+    pub(crate) fn within_reason(mut self) -> Self {
+        self.message_bytes = self.message_bytes.min(MESSAGE_BYTES_MAX);
+        self.table_bytes = self.table_bytes.min(TABLE_BYTES_MAX);
+        self.table_depth = self.table_depth.min(TABLE_DEPTH_MAX);
+        self
+    }
 }
 
 impl Default for Limits {

@@ -98,11 +98,20 @@ impl Store {
         level: Level,
         resident_bytes: u64,
     ) -> Result<(Arc<Self>, Recovered), StoreError> {
-        let economy = Economy::default();
+        Self::open_attended(place, level, resident_bytes, Economy::default())
+    }
+
+    fn open_attended(
+        place: Box<dyn Place>,
+        level: Level,
+        resident_bytes: u64,
+        economy: Economy,
+    ) -> Result<(Arc<Self>, Recovered), StoreError> {
         let (shared, writer, recovered) = Self::read(place, level, resident_bytes, economy)?;
         let failed = |error: io::Error| StoreError::Thread(error.to_string());
-        let syncer = Syncer::start().map_err(failed)?;
-        let syncing = syncer.thread();
+        // Without it the other thread does all syncs itself.
+        let syncer = if level == Level::Power { Syncer::start().ok() } else { None };
+        let syncing = syncer.as_ref().and_then(Syncer::thread);
         let writer = thread::Builder::new()
             .name("leveret-store".into())
             .spawn(|| writer.run(syncer))
@@ -270,6 +279,7 @@ impl Store {
         }
         if let Some(mut writer) = self.take_writer() {
             writer.close();
+            self.shared.progress.note_end();
         } else if !self.shared.progress.wait_for_end(until) {
             return Err(StoreFailure::Unfinished);
         }

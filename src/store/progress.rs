@@ -17,15 +17,24 @@ use crate::{
 /// What is told that something has changed.
 type Told = Box<dyn Fn() + Send + Sync>;
 
-/// How far a store has got. Only the writer changes it, and who syncs for it.
+/// How far a store has got. Only who writes changes it, and who syncs for it.
 pub(super) struct Progress {
     /// The last group that is durable. Released after what makes it so.
     durable: AtomicU64,
     /// One of the constants below.
     state: AtomicU8,
-    end: Mutex<Option<StoreFailure>>,
+    end: Mutex<End>,
     changed: Condvar,
     told: Mutex<Option<Arc<Told>>>,
+}
+
+/// How it has come to an end.
+#[derive(Debug, Default)]
+struct End {
+    /// Why nothing becomes durable any more.
+    reason: Option<StoreFailure>,
+    /// Whether the thread that wrote is about to end.
+    is_over: bool,
 }
 
 const WORKING: u8 = 0;
@@ -37,7 +46,7 @@ impl Progress {
         Self {
             durable: AtomicU64::new(0),
             state: AtomicU8::new(WORKING),
-            end: Mutex::new(Rank::Intake, None),
+            end: Mutex::new(Rank::Intake, End::default()),
             changed: Condvar::default(),
             told: Mutex::new(Rank::Intake, None),
         }
@@ -57,7 +66,7 @@ impl Progress {
 
     /// Why nothing becomes durable any more.
     pub(super) fn failure(&self) -> Option<StoreFailure> {
-        self.end.lock().clone()
+        self.end.lock().reason.clone()
     }
 
     pub(super) fn poll(&self, position: Position) -> Option<Result<(), StoreFailure>> {
@@ -84,16 +93,17 @@ impl Progress {
             let left = until.left()?;
             let mut end = self.end.lock();
             // Whoever changes it takes this lock before it tells, so nothing is missed.
-            if position > self.durable() && end.is_none() {
+            if position > self.durable() && end.reason.is_none() {
                 self.changed.wait_for(&mut end, left);
             }
         }
     }
 
-    /// Waits until nothing changes any more, and says whether that is so in time.
+    /// Waits until nobody writes any more, and says whether that is so in time. A disk may hold up
+    /// who writes for long after it has failed.
     pub(super) fn wait_for_end(&self, until: HostDeadline) -> bool {
         let mut end = self.end.lock();
-        while end.is_none() {
+        while !end.is_over {
             match until.left() {
                 Some(left) => self.changed.wait_for(&mut end, left),
                 None => return false,
@@ -125,9 +135,15 @@ impl Progress {
 
     /// For good; the first reason counts.
     pub(super) fn finish(&self, failure: StoreFailure) {
-        self.end.lock().get_or_insert(failure);
+        self.end.lock().reason.get_or_insert(failure);
         self.state.store(FAILED, Ordering::Release);
         self.tell();
+    }
+
+    /// Nobody writes any more.
+    pub(super) fn note_end(&self) {
+        self.end.lock().is_over = true;
+        self.changed.notify_all();
     }
 
     fn tell(&self) {

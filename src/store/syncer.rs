@@ -6,19 +6,22 @@
 
 use std::{
     io, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle, ThreadId},
 };
 
 use super::{
     engine::{Engine, EngineError, Place},
+    failure::{StoreFailure, text},
     plan::Share,
     writer::Shared,
 };
-use crate::sync::{
-    Condvar, Mutex, Rank,
-    atomic::{AtomicBool, Ordering},
+use crate::{
+    shield::{Panicked, shielded},
+    sync::{
+        Condvar, Mutex, Rank,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// A commit that is written.
@@ -79,9 +82,14 @@ impl Written {
         }
     }
 
-    /// Nobody waits for it any more.
+    /// It does not count any more as what is to be written, whether it has become durable or not.
     pub(super) fn forget(&self) {
         self.shared.intake.forget(self.share.bytes);
+    }
+
+    /// Tells that neither it nor anything later becomes durable.
+    fn fail(&self, error: &EngineError) {
+        self.shared.progress.finish(StoreFailure::Failed(text(error).to_owned()));
     }
 
     /// Tells that it is as durable as it will be.
@@ -157,23 +165,19 @@ impl Drop for Syncer {
 impl Turns {
     fn run(&self) {
         while let Some(written) = self.next() {
-            let synced = caught(|| written.sync());
+            let result = caught("a sync", || written.sync()).and_then(|synced| synced);
             written.forget();
-            let result = synced.and_then(|()| {
-                caught(|| {
-                    written.tell();
-                    Ok(())
-                })
+            let told = caught("somebody who waits for a store", || match &result {
+                Ok(()) => written.tell(),
+                // Who writes may be held up by the same disk.
+                Err(error) => written.fail(error),
             });
             let shared = Arc::clone(&written.shared);
             // A generation may end with it that was replaced meanwhile.
-            let dropped = caught(|| {
-                drop(written);
-                Ok(())
-            });
+            let dropped = caught("the end of a generation", || drop(written));
             let mut turn = self.turn.lock();
             self.is_done.store(true, Ordering::Release);
-            *turn = Turn::Done(result.and(dropped));
+            *turn = Turn::Done(result.and(told).and(dropped));
             drop(turn);
             self.changed.notify_all();
             shared.intake.nudge();
@@ -193,10 +197,7 @@ impl Turns {
     }
 }
 
-fn caught(act: impl FnOnce() -> Result<(), EngineError>) -> Result<(), EngineError> {
-    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
-        // What it drops may panic, too.
-        mem::forget(panic);
-        Err(EngineError::Failed("a sync has panicked".to_owned()))
-    })
+/// Does something, whose panic is a failure.
+fn caught<R>(what: &str, act: impl FnOnce() -> R) -> Result<R, EngineError> {
+    shielded(act).map_err(|Panicked| EngineError::Failed(format!("{what} has panicked")))
 }

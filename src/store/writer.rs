@@ -8,12 +8,7 @@
 //! appends, and about every second. After any other failure it never writes again: what a disk has
 //! of a commit whose sync failed nobody knows.
 
-use std::{
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     backlog::{Backlog, Finished},
@@ -34,9 +29,12 @@ use super::{
     shelf::{Shelf, payloads},
     syncer::{Syncer, Written},
 };
-use crate::sync::{
-    Mutex, Rank,
-    atomic::{AtomicU64, Ordering},
+use crate::{
+    shield::shielded,
+    sync::{
+        Mutex, Rank,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// How long it waits for space before it tries again.
@@ -178,17 +176,17 @@ impl Writer {
     }
 
     /// Writes until it is told to end, or fails.
-    pub(super) fn run(mut self, syncer: Syncer) {
-        self.syncer = Some(syncer);
+    pub(super) fn run(mut self, syncer: Option<Syncer>) {
+        self.syncer = syncer;
         let shared = Arc::clone(&self.shared);
-        let steps = AssertUnwindSafe(|| self.run_to_end());
-        if catch_unwind(steps).is_err() {
+        if shielded(|| self.run_to_end()).is_err() {
             // What it makes durable becomes so before nothing does any more.
             let _ = self.end_sync();
             shared.drop_backlog();
             let text = "its thread has panicked".to_owned();
             shared.progress.finish(StoreFailure::Failed(text));
         }
+        shared.progress.note_end();
     }
 
     fn run_to_end(&mut self) {
@@ -239,6 +237,9 @@ impl Writer {
     /// Writes one commit of what has gathered; if nothing has, puts things in order.
     pub(super) fn step(&mut self) -> Step {
         if self.shared.progress.failure().is_some() {
+            // Whoever synced has told of it.
+            let _ = self.end_sync();
+            self.shared.drop_backlog();
             return Step::Failed;
         }
         match self.write_next() {
@@ -372,14 +373,15 @@ impl Writer {
                 bytes => bytes,
             };
             syncer.begin(written, bytes);
+            self.book(commit);
         } else {
             if is_to_sync {
                 written.sync()?;
             }
+            self.book(commit);
             written.forget();
             written.tell();
         }
-        self.book(commit);
         Ok(())
     }
 

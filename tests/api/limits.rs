@@ -98,6 +98,21 @@ fn bodies_are_measured() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn no_bound_is_wider_than_what_can_be_kept() -> Result<()> {
+    let broker = broker_with(|limits| {
+        (limits.table_depth, limits.message_bytes) = (u32::MAX, u64::MAX);
+        limits.table_bytes = u64::MAX;
+    })?;
+    let queue = broker.declare_queue("q").declare()?;
+    queue.send(Message::new("x").with_headers(nested(256)))?;
+    let (error, _) = refusal(queue.send(Message::new("x").with_headers(nested(257))));
+    check(&error, "table_depth", 256);
+    let long = vec![0; (512 << 20) + 1];
+    check(&refusal(queue.send(Message::new(long))).0, "message_bytes", 512 << 20);
+    Ok(())
+}
+
 fn nested(levels: u32) -> Table {
     let deepest = Table::from([("leaf", Value::from(1))]);
     (1..levels).fold(deepest, |table, _| Table::from([("in", Value::from(table))]))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leveret::{Broker, DelayedRetry, Delivery, ManualClock, Message, Queue, Table};
+use leveret::{Broker, DelayedRetry, Delivery, Limits, ManualClock, Message, Queue, Table, Value};
 
 use super::folder::{Folder, PATIENCE};
 
@@ -373,4 +373,30 @@ fn opening_twice_finds_the_same() {
     drop(first);
     assert_eq!(again.open().recovery_report(), report);
     assert_eq!(crashed.open().recovery_report(), report);
+}
+
+/// As deep as they may be under any bounds.
+#[test]
+fn the_deepest_headers_come_back() {
+    let folder = Folder::new();
+    let open = || {
+        let mut limits = Limits::default();
+        (limits.table_depth, limits.memory_bytes) = (u32::MAX, 64 << 20);
+        Broker::builder().store(folder.path()).limits(limits).open().unwrap()
+    };
+    let leaf = Table::from([("leaf", 1)]);
+    let nested = (1..256).fold(leaf, |inner, _| Table::from([("in", Value::Table(inner))]));
+    let message = Message::new("deep").persistent().with_headers(nested);
+    let broker = open();
+    let queue = broker.declare_queue("q").durable().lazy().declare().unwrap();
+    let publisher = broker.default_exchange().publisher().open().unwrap();
+    let _counted = publisher.publish("q", message.clone()).unwrap();
+    // It may not be written yet.
+    assert_eq!(queue.browse(1).unwrap()[0].message, message);
+    assert_eq!(publisher.wait_all(PATIENCE).pending, 0);
+    broker.close(PATIENCE);
+    drop((publisher, queue, broker));
+    let broker = open();
+    let delivery = broker.queue("q").unwrap().get().unwrap().unwrap();
+    assert_eq!(delivery.message(), &message);
 }

@@ -15,6 +15,8 @@ pub(super) struct FaultyPlace(Arc<Mutex<World>>);
 struct World {
     present: Image,
     begun: Option<Image>,
+    /// The last one that was replaced.
+    former: Image,
     /// The number of the present generation.
     generation: u64,
     noted: u64,
@@ -68,6 +70,7 @@ impl FaultyPlace {
             World {
                 present: Image::default(),
                 begun: None,
+                former: Image::default(),
                 generation: 0,
                 noted: 0,
                 noted_before: 0,
@@ -117,6 +120,10 @@ impl FaultyPlace {
 
     pub(super) fn generation(&self) -> u64 {
         self.0.lock().generation
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.lock().begun.is_some()
     }
 
     /// What has been put into the generation that was begun.
@@ -204,7 +211,8 @@ impl World {
     fn image(&mut self, number: u64) -> &mut Image {
         match &mut self.begun {
             Some(begun) if begun.number == number => begun,
-            _ => &mut self.present,
+            _ if self.present.number == number => &mut self.present,
+            _ => &mut self.former,
         }
     }
 }
@@ -239,7 +247,8 @@ impl Place for FaultyPlace {
         let mut world = self.0.lock();
         world.operate()?;
         world.generation += 1;
-        world.present = world.begun.take().expect("one was begun");
+        let begun = world.begun.take().expect("one was begun");
+        world.former = std::mem::replace(&mut world.present, begun);
         Ok(())
     }
 }

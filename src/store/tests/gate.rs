@@ -1,6 +1,10 @@
 //! A place whose syncs wait until they are let go on.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
 
 use super::faulty::FaultyPlace;
 use crate::{
@@ -22,6 +26,24 @@ pub(super) struct Gate {
     /// Says that a sync has come.
     pub(super) come: mpsc::Receiver<()>,
     pub(super) go: mpsc::Sender<Way>,
+    barrier: Arc<Barrier>,
+}
+
+impl Gate {
+    /// Holds up who tidies from the first sync on.
+    pub(super) fn hold_up(&self) {
+        self.barrier.holds_up.store(true, Ordering::Release);
+    }
+
+    pub(super) fn let_go(&self) {
+        self.barrier.holds_up.store(false, Ordering::Release);
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.let_go();
+    }
 }
 
 #[derive(Debug)]
@@ -34,6 +56,8 @@ pub(super) struct GatedPlace {
 struct Barrier {
     come: mpsc::Sender<()>,
     go: Mutex<mpsc::Receiver<Way>>,
+    holds_up: AtomicBool,
+    has_synced: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -46,8 +70,15 @@ impl GatedPlace {
     pub(super) fn new(place: &FaultyPlace) -> (Self, Gate) {
         let (has_come, come) = mpsc::channel();
         let (go, goes) = mpsc::channel();
-        let barrier = Barrier { come: has_come, go: Mutex::new(Rank::Broker, goes) };
-        (Self { place: place.clone(), barrier: Arc::new(barrier) }, Gate { come, go })
+        let go_on = Mutex::new(Rank::Broker, goes);
+        let barrier = Arc::new(Barrier {
+            come: has_come,
+            go: go_on,
+            holds_up: AtomicBool::new(false),
+            has_synced: AtomicBool::new(false),
+        });
+        let gated = Self { place: place.clone(), barrier: Arc::clone(&barrier) };
+        (gated, Gate { come, go, barrier })
     }
 }
 
@@ -95,6 +126,7 @@ impl Engine for GatedEngine {
     }
 
     fn sync(&self) -> Result<(), EngineError> {
+        self.barrier.has_synced.store(true, Ordering::Release);
         // Who has gone does not want to know.
         let _ = self.barrier.come.send(());
         match self.barrier.go.lock().recv() {
@@ -109,6 +141,11 @@ impl Engine for GatedEngine {
     }
 
     fn tidy(&self) -> Result<bool, EngineError> {
+        let barrier = &self.barrier;
+        while barrier.has_synced.load(Ordering::Acquire) && barrier.holds_up.load(Ordering::Acquire)
+        {
+            std::thread::yield_now();
+        }
         self.engine.tidy()
     }
 

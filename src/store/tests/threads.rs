@@ -122,10 +122,16 @@ fn a_panic_of_an_engine_is_a_failure() {
     assert_eq!(store.unwritten_bytes(), 0);
 }
 
+/// A store whose syncs wait for the gate.
+fn gated(place: &FaultyPlace, economy: Economy) -> (Arc<Store>, Gate) {
+    let (gated, gate) = GatedPlace::new(place);
+    let opened = Store::open_attended(Box::new(gated), Level::Power, u64::MAX, economy);
+    (opened.unwrap().0, gate)
+}
+
 /// A store that is making one long message durable, which waits for the gate; it has the place 1.
 fn syncing(place: &FaultyPlace) -> (Arc<Store>, Position, Gate) {
-    let (gated, gate) = GatedPlace::new(place);
-    let (store, _) = Store::open(Box::new(gated), Level::Power, u64::MAX).unwrap();
+    let (store, gate) = gated(place, Economy::default());
     let position = tell_long(&store, 1);
     gate.come.recv().unwrap();
     (store, position, gate)
@@ -137,9 +143,13 @@ fn tell_long(store: &Store, seq: u64) -> Position {
 
 /// Waits until all that was told has been taken up.
 fn wait_until_taken(store: &Store) {
+    wait_until("it is taken up", || store.shared.intake.is_empty());
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let until = HostDeadline::within(Duration::from_mins(1));
-    while !store.shared.intake.is_empty() {
-        assert!(until.left().is_some(), "nobody takes it up");
+    while !is_so() {
+        assert!(until.left().is_some(), "waited until {what}");
         thread::yield_now();
     }
 }
@@ -165,11 +175,12 @@ fn while_a_commit_is_synced_the_next_one_is_packed() {
     assert_eq!(store.unwritten_bytes(), 0);
 }
 
-/// It is less than what is being synced, so nobody packs it before.
+/// It is less than what is being synced, so nobody takes it up before.
 #[test]
 fn a_little_that_comes_during_a_sync_is_written_after_it() {
     let (store, first, gate) = syncing(&FaultyPlace::new());
     let second = store.append(&[add(2, &message("b"))]);
+    assert!(!store.shared.intake.is_empty());
     gate.go.send(Way::Well).unwrap();
     assert_eq!(store.wait(first, HostDeadline::NEVER), Some(Ok(())));
     gate.come.recv().unwrap();
@@ -193,8 +204,8 @@ fn what_follows_a_sync_that_fails_is_not_durable() {
             let waited = store.wait(position, HostDeadline::NEVER);
             assert_eq!(waited, Some(Err(failure.clone())));
         }
-        assert_eq!(store.unwritten_bytes(), 0);
         assert_eq!(store.close(HostDeadline::NEVER), Err(failure));
+        assert_eq!(store.unwritten_bytes(), 0);
     }
 }
 
@@ -210,4 +221,75 @@ fn closing_waits_for_a_sync() {
     assert_eq!((store.poll(first), store.poll(second)), (Some(Ok(())), Some(Ok(()))));
     let (_store, recovered) = attended(&place);
     assert_eq!(recovered.messages.len(), 2);
+}
+
+#[test]
+fn that_a_sync_has_failed_is_told_at_once() {
+    let (store, gate) = gated(&FaultyPlace::new(), Economy::default());
+    // As by a disk that answers nobody any more.
+    gate.hold_up();
+    let position = tell_long(&store, 1);
+    gate.come.recv().unwrap();
+    gate.go.send(Way::Fails).unwrap();
+    let failure = StoreFailure::Failed("the disk is on fire".to_owned());
+    assert_eq!(store.wait(position, HostDeadline::NEVER), Some(Err(failure.clone())));
+    let soon = HostDeadline::within(Duration::from_millis(1));
+    assert_eq!(store.close(soon), Err(StoreFailure::Unfinished));
+    gate.let_go();
+    assert_eq!(store.close(HostDeadline::NEVER), Err(failure));
+    assert_eq!(store.unwritten_bytes(), 0);
+}
+
+/// A store that has changed to another generation while a second long message is made durable,
+/// which waits for the gate.
+fn syncing_in_a_former_generation(place: &FaultyPlace) -> (Arc<Store>, Position, Gate) {
+    // A look at the size after the first long message finds that much has gone, and all of what is
+    // left is copied at once.
+    let (size_bytes_min, slice_bytes) = (0, 600_000);
+    let defaults = Economy::default();
+    let economy = Economy { size_bytes_min, slice_bytes, garbage_bytes_max: u64::MAX, ..defaults };
+    let (store, gate) = gated(place, economy);
+    let short = |record| {
+        let position = store.append(&[record]);
+        gate.come.recv().unwrap();
+        gate.go.send(Way::Well).unwrap();
+        assert_eq!(store.wait(position, HostDeadline::NEVER), Some(Ok(())));
+    };
+    let gone = || 11..14;
+    gone().for_each(|seq| short(add(seq, &message(&"a".repeat(90_000)))));
+    gone().for_each(|seq| short(Record::Settled(id(seq))));
+    // What has gone is announced, and then taken away.
+    (0..2).for_each(|_| short(Record::Settled(id(99))));
+    tell_long(&store, 1);
+    gate.come.recv().unwrap();
+    wait_until("a generation is begun", || place.has_begun());
+    let position = tell_long(&store, 2);
+    wait_until_taken(&store);
+    gate.go.send(Way::Well).unwrap();
+    gate.come.recv().unwrap();
+    wait_until("it is the present one", || place.generation() == 1);
+    (store, position, gate)
+}
+
+#[test]
+fn a_generation_may_be_replaced_while_it_is_synced() {
+    for way in [Way::Well, Way::Fails, Way::Panics] {
+        let place = FaultyPlace::new();
+        let (store, position, gate) = syncing_in_a_former_generation(&place);
+        assert_eq!(store.poll(position), None, "{way:?}");
+        let third = tell_long(&store, 3);
+        gate.go.send(way).unwrap();
+        drop(gate);
+        let is_well = way == Way::Well;
+        for position in [position, third] {
+            let waited = store.wait(position, HostDeadline::NEVER).unwrap();
+            assert_eq!(waited.is_ok(), is_well, "{way:?}");
+        }
+        assert_eq!(store.close(HostDeadline::NEVER).is_ok(), is_well, "{way:?}");
+        place.crash(Crash::Cut, |_| 1);
+        let (_store, recovered) = attended(&place);
+        let found: Vec<_> = recovered.messages.iter().map(|found| found.id.seq).collect();
+        // The new one had been synced with the second message in it.
+        assert_eq!(found, if is_well { vec![1, 2, 3] } else { vec![1, 2] }, "{way:?}");
+    }
 }
