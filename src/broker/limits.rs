@@ -36,8 +36,8 @@ pub struct Limits {
     /// Bytes of one body. Default 16 MiB, at most 512 MiB, both as in `RabbitMQ` 4; more counts as
     /// that.
     pub message_bytes: u64,
-    /// Encoded bytes of one table of headers or arguments. Default 128 KiB, a frame of AMQP; at most
-    /// 512 MiB, and more counts as that.
+    /// Encoded bytes of one table of headers or arguments. Default 128 KiB, a frame of AMQP, at
+    /// most 512 MiB; more counts as that.
     pub table_bytes: u64,
     /// Levels of tables and arrays within a table, itself included; an empty one has none. Default
     /// 32, at most 256, and more counts as that: what is deeper takes a stack to read.

@@ -34,6 +34,7 @@ pub(crate) mod position;
 mod progress;
 #[cfg(test)]
 pub(crate) mod proof;
+mod reading;
 pub(crate) mod record;
 mod recovery;
 mod sabotage;

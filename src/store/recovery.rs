@@ -25,6 +25,7 @@ use super::{
     ledger::{Changes, Ledger},
     part::{self, CommitHead, Draft, Frames, Head, Unreadable},
     places::Places,
+    reading::{self, EachCommit, Gathered},
     record::{
         ENTITIES, Entity, ItemId, Outline, Recovered, RecoveredBody, RecoveredMessage, Serial,
     },
@@ -46,7 +47,7 @@ pub(super) fn recover(
     resident_bytes: u64,
 ) -> Result<Found, StoreError> {
     let mut recovery = Recovery { resident_bytes, ..Recovery::default() };
-    recovery.read(|each| engine.scan(each))?;
+    recovery.read(|each| reading::read_ahead(engine, each))?;
     recovery.finish(noted)
 }
 
@@ -65,8 +66,8 @@ pub(super) fn glean(
     scan: impl FnOnce(Each<'_>) -> Result<(), EngineError>,
 ) -> Result<Gleanings, StoreError> {
     let mut recovery = Recovery::default();
-    recovery.read(scan)?;
-    recovery.play_whole();
+    recovery.read(|each| reading::by_commit(scan, each))?;
+    recovery.play_last();
     if let Some(error) = recovery.error.take() {
         return Err(error);
     }
@@ -80,24 +81,11 @@ pub(super) fn messages(
     scan: impl FnOnce(Each<'_>) -> Result<(), EngineError>,
     each: &mut dyn FnMut(Key, Stored<'_>) -> Result<(), EngineError>,
 ) -> Result<(), EngineError> {
-    let mut gathered = Gathered::default();
-    let mut show = |gathered: &mut Gathered| {
+    reading::by_commit(scan, &mut |gathered| {
         let mut longs = Vec::new();
         let commit = Commit::read(&gathered.values, &gathered.buffer, &mut longs);
-        for (key, stored) in &commit.messages {
-            each(*key, *stored)?;
-        }
-        gathered.clear();
-        Ok(())
-    };
-    scan(&mut |key, value| {
-        if gathered.is_of_another(key) {
-            show(&mut gathered)?;
-        }
-        gathered.add(key, value);
-        Ok(())
-    })?;
-    show(&mut gathered)
+        commit.messages.iter().try_for_each(|(key, stored)| each(*key, *stored))
+    })
 }
 
 /// Whether the last commit was incomplete.
@@ -105,30 +93,6 @@ pub(super) fn messages(
 enum WasCut {
     No,
     Yes,
-}
-
-/// The values of one commit.
-#[derive(Default)]
-struct Gathered {
-    values: Vec<(Key, Range<usize>)>,
-    buffer: Vec<u8>,
-}
-
-impl Gathered {
-    fn is_of_another(&self, key: Key) -> bool {
-        self.values.last().is_some_and(|(last, _)| last.group != key.group)
-    }
-
-    fn add(&mut self, key: Key, value: &[u8]) {
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(value);
-        self.values.push((key, start..self.buffer.len()));
-    }
-
-    fn clear(&mut self) {
-        self.values.clear();
-        self.buffer.clear();
-    }
 }
 
 #[derive(Default)]
@@ -143,7 +107,7 @@ struct Recovery {
     resident_bytes: u64,
     /// The last address, which the next message often has.
     label: Label,
-    /// The commit that is being read.
+    /// The last commit that was read. It is played when there is another one, or all is read.
     gathered: Gathered,
     /// The last commit that was played, and what it says.
     played: u64,
@@ -183,13 +147,11 @@ struct Commit<'v> {
 impl Recovery {
     fn read(
         &mut self,
-        scan: impl FnOnce(Each<'_>) -> Result<(), EngineError>,
+        scan: impl FnOnce(EachCommit<'_>) -> Result<(), EngineError>,
     ) -> Result<(), StoreError> {
-        let scanned = scan(&mut |key, value| {
-            if self.gathered.is_of_another(key) {
-                self.play_whole();
-            }
-            self.gathered.add(key, value);
+        let scanned = scan(&mut |gathered| {
+            mem::swap(&mut self.gathered, gathered);
+            self.play_whole(gathered);
             // Whatever it is: it only ends the scan.
             self.error.as_ref().map_or(Ok(()), |_| Err(EngineError::Full))
         });
@@ -199,16 +161,19 @@ impl Recovery {
         }
     }
 
-    /// Plays the commit that was read, of which there is nothing more.
-    fn play_whole(&mut self) {
-        let mut gathered = mem::take(&mut self.gathered);
+    /// Plays the commit that was read last.
+    fn play_last(&mut self) {
+        let gathered = mem::take(&mut self.gathered);
+        self.play_whole(&gathered);
+    }
+
+    /// Plays a commit of which there is nothing more.
+    fn play_whole(&mut self, gathered: &Gathered) {
         let mut longs = Vec::new();
         let commit = Commit::read(&gathered.values, &gathered.buffer, &mut longs);
         if let Some((key, _)) = gathered.values.first() {
             self.play(key.group, commit);
         }
-        gathered.clear();
-        self.gathered = gathered;
     }
 
     fn play(&mut self, group: u64, commit: Commit<'_>) {

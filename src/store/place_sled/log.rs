@@ -14,8 +14,9 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     path::Path,
+    thread::{self, ScopedJoinHandle},
 };
 
 const SEGMENT_BYTES: u64 = super::tree::SEGMENT_BYTES as u64;
@@ -37,13 +38,33 @@ pub(super) enum Condition {
     Torn,
 }
 
-/// Reads a log from end to end, and changes nothing.
+/// Reads a log from end to end, the second half by another thread, and changes nothing.
 pub(super) fn examine(path: &Path) -> io::Result<Condition> {
+    let segments = File::open(path)?.metadata()?.len() / SEGMENT_BYTES;
+    let middle = segments / 2 * SEGMENT_BYTES;
+    thread::scope(|scope| {
+        let behind = || examine_part(path, middle, u64::MAX);
+        let builder = thread::Builder::new().name("leveret-read".into());
+        let helper = builder.spawn_scoped(scope, behind).ok();
+        let before = examine_part(path, 0, middle)?;
+        let behind = match helper.map(ScopedJoinHandle::join) {
+            Some(Ok(behind)) => behind?,
+            // There was none, or it did not get far.
+            Some(Err(_)) | None => behind()?,
+        };
+        Ok(if before == Condition::Torn { before } else { behind })
+    })
+}
+
+/// Reads the segments that begin at some byte, up to another one.
+fn examine_part(path: &Path, begin: u64, end: u64) -> io::Result<Condition> {
     let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(begin))?;
+    let mut part = file.take(end - begin);
     let mut segment = Vec::new();
     loop {
         segment.clear();
-        Read::by_ref(&mut file).take(SEGMENT_BYTES).read_to_end(&mut segment)?;
+        Read::by_ref(&mut part).take(SEGMENT_BYTES).read_to_end(&mut segment)?;
         if segment.is_empty() {
             return Ok(Condition::Sound);
         }

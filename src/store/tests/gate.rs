@@ -30,7 +30,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Holds up who tidies from the first sync on.
+    /// Holds up who tidies once something has been put.
     pub(super) fn hold_up(&self) {
         self.barrier.holds_up.store(true, Ordering::Release);
     }
@@ -57,7 +57,7 @@ struct Barrier {
     come: mpsc::Sender<()>,
     go: Mutex<mpsc::Receiver<Way>>,
     holds_up: AtomicBool,
-    has_synced: AtomicBool,
+    has_put: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl GatedPlace {
             come: has_come,
             go: go_on,
             holds_up: AtomicBool::new(false),
-            has_synced: AtomicBool::new(false),
+            has_put: AtomicBool::new(false),
         });
         let gated = Self { place: place.clone(), barrier: Arc::clone(&barrier) };
         (gated, Gate { come, go, barrier })
@@ -106,6 +106,7 @@ impl Place for GatedPlace {
 
 impl Engine for GatedEngine {
     fn put(&self, key: Key, value: &[u8]) -> Result<(), EngineError> {
+        self.barrier.has_put.store(true, Ordering::Release);
         self.engine.put(key, value)
     }
 
@@ -126,7 +127,6 @@ impl Engine for GatedEngine {
     }
 
     fn sync(&self) -> Result<(), EngineError> {
-        self.barrier.has_synced.store(true, Ordering::Release);
         // Who has gone does not want to know.
         let _ = self.barrier.come.send(());
         match self.barrier.go.lock().recv() {
@@ -142,8 +142,7 @@ impl Engine for GatedEngine {
 
     fn tidy(&self) -> Result<bool, EngineError> {
         let barrier = &self.barrier;
-        while barrier.has_synced.load(Ordering::Acquire) && barrier.holds_up.load(Ordering::Acquire)
-        {
+        while barrier.has_put.load(Ordering::Acquire) && barrier.holds_up.load(Ordering::Acquire) {
             std::thread::yield_now();
         }
         self.engine.tidy()
