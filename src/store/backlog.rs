@@ -56,7 +56,7 @@ impl Backlog {
         self.groups().map(|(group, _)| group.bytes).sum()
     }
 
-    /// How many notes there are, at least if they are short.
+    /// About how many notes there are, if they are short.
     pub(super) fn notes_min(&self) -> usize {
         self.batches.iter().map(Batch::notes_min).sum()
     }

@@ -279,8 +279,8 @@ impl Store {
             return Err(StoreFailure::Unfinished);
         }
         if let Some(mut writer) = self.take_writer() {
+            let _ending = self.shared.progress.ending();
             writer.close();
-            self.shared.progress.note_end();
         } else if !self.shared.progress.wait_for_end(until) {
             return Err(StoreFailure::Unfinished);
         }

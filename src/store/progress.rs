@@ -33,9 +33,13 @@ pub(super) struct Progress {
 struct End {
     /// Why nothing becomes durable any more.
     reason: Option<StoreFailure>,
-    /// Whether the thread that wrote is about to end.
+    /// Whether nobody writes any more.
     is_over: bool,
 }
+
+/// Notes that nobody writes any more, also when something panics.
+#[must_use = "it is noted when this is dropped"]
+pub(super) struct Ending<'p>(&'p Progress);
 
 const WORKING: u8 = 0;
 const FULL: u8 = 1;
@@ -122,15 +126,11 @@ impl Progress {
     }
 
     pub(super) fn set_full(&self) {
-        if self.state.swap(FULL, Ordering::AcqRel) != FULL {
-            self.tell();
-        }
+        self.change(WORKING, FULL);
     }
 
     pub(super) fn set_working(&self) {
-        if self.state.swap(WORKING, Ordering::AcqRel) != WORKING {
-            self.tell();
-        }
+        self.change(FULL, WORKING);
     }
 
     /// For good; the first reason counts.
@@ -140,10 +140,17 @@ impl Progress {
         self.tell();
     }
 
-    /// Nobody writes any more.
-    pub(super) fn note_end(&self) {
-        self.end.lock().is_over = true;
-        self.changed.notify_all();
+    /// Nobody writes any more once what this gives is dropped.
+    pub(super) fn ending(&self) -> Ending<'_> {
+        Ending(self)
+    }
+
+    /// Goes over from one state to another, if it is that one: failed it is for good, and it is not
+    /// only who writes who finds out.
+    fn change(&self, from: u8, to: u8) {
+        if self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.tell();
+        }
     }
 
     fn tell(&self) {
@@ -156,11 +163,50 @@ impl Progress {
     }
 }
 
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.end.lock().is_over = true;
+        self.0.changed.notify_all();
+    }
+}
+
 impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Progress")
             .field("durable", &self.durable())
             .field("state", &self.state())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It may be found out by who syncs while who writes notes that there is space again.
+    #[test]
+    fn a_failure_is_final() {
+        let progress = Progress::new();
+        progress.set_full();
+        progress.finish(StoreFailure::Full);
+        progress.set_working();
+        assert_eq!(progress.state(), State::Failed);
+        progress.set_full();
+        progress.finish(StoreFailure::Closed);
+        assert_eq!(progress.state(), State::Failed);
+        assert_eq!(progress.poll(Position(1)), Some(Err(StoreFailure::Full)));
+    }
+
+    #[test]
+    fn an_end_is_noted_also_in_a_panic() {
+        let progress = Progress::new();
+        let at_once = HostDeadline::within(std::time::Duration::ZERO);
+        assert!(!progress.wait_for_end(at_once));
+        let ended = crate::shield::shielded(|| {
+            let _ending = progress.ending();
+            std::panic::resume_unwind(Box::new("it was told to"));
+        });
+        assert!(ended.is_err());
+        assert!(progress.wait_for_end(at_once));
     }
 }

@@ -5,8 +5,8 @@
 //! that anybody waits for but those who fetch a body, and they wait for no disk.
 //!
 //! Without space it writes first what gives some back, and tries the rest again when somebody
-//! appends, and about every second. After any other failure it never writes again: what a disk has
-//! of a commit whose sync failed nobody knows.
+//! appends, and about every second. After any other failure it writes nothing more of what it is
+//! told: what a disk has of a commit whose sync failed nobody knows.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -95,7 +95,7 @@ pub(super) struct Writer {
     stale: Vec<Key>,
     compaction: Compaction,
     economy: Economy,
-    /// None, if whoever calls waits for each sync.
+    /// None, if who writes waits for each sync, or nothing is synced.
     syncer: Option<Syncer>,
     is_full: bool,
     /// How many blocks were looked at in vain since the last commit.
@@ -179,14 +179,14 @@ impl Writer {
     pub(super) fn run(mut self, syncer: Option<Syncer>) {
         self.syncer = syncer;
         let shared = Arc::clone(&self.shared);
+        let _ending = shared.progress.ending();
         if shielded(|| self.run_to_end()).is_err() {
             // What it makes durable becomes so before nothing does any more.
             let _ = self.end_sync();
             shared.drop_backlog();
             let text = "its thread has panicked".to_owned();
-            shared.progress.finish(StoreFailure::Failed(text));
+            let _ = shielded(|| shared.progress.finish(StoreFailure::Failed(text)));
         }
-        shared.progress.note_end();
     }
 
     fn run_to_end(&mut self) {
@@ -236,10 +236,9 @@ impl Writer {
 
     /// Writes one commit of what has gathered; if nothing has, puts things in order.
     pub(super) fn step(&mut self) -> Step {
-        if self.shared.progress.failure().is_some() {
-            // Whoever synced has told of it.
-            let _ = self.end_sync();
-            self.shared.drop_backlog();
+        if let Some(failure) = self.shared.progress.failure() {
+            // Whoever synced has told of it, and nobody yet that what was left is dropped.
+            self.give_up(failure);
             return Step::Failed;
         }
         match self.write_next() {
@@ -262,9 +261,13 @@ impl Writer {
 
     /// Nothing becomes durable any more once the sync that is under way has ended.
     fn fail(&mut self, error: &EngineError) {
+        self.give_up(StoreFailure::Failed(text(error).to_owned()));
+    }
+
+    fn give_up(&mut self, failure: StoreFailure) {
         let _ = self.end_sync();
         self.shared.drop_backlog();
-        self.shared.progress.finish(StoreFailure::Failed(text(error).to_owned()));
+        self.shared.progress.finish(failure);
     }
 
     fn write_next(&mut self) -> Result<Step, EngineError> {

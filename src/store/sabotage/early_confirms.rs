@@ -3,7 +3,7 @@
 use crate::store::writer::Shared;
 
 pub(in crate::store) fn begin_commit(shared: &Shared) {
-    let told = shared.desk.lock().backlog.last;
+    let told = shared.desk.lock().backlog.last();
     if told > shared.progress.durable() {
         shared.progress.advance(told);
     }

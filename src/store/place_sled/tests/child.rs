@@ -6,7 +6,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{open, open_short};
+use allocation_counter::measure;
+
+use super::{super::tree::CACHE_BYTES, open, open_short, reopened};
 use crate::{
     Message, Name,
     clock::HostDeadline,
@@ -50,9 +52,25 @@ fn plays() {
     match part.as_str() {
         "commits" => commits(folder),
         "confirms" => confirms(folder),
+        "scans" => scans(folder),
         "switches" => switches(folder),
         other => panic!("{other} is no part"),
     }
+}
+
+/// Looks through a database. What is freed late because of other threads would count as kept.
+fn scans(folder: &Path) {
+    let database = reopened(folder);
+    let (mut seen, mut scanned) = (0, Ok(()));
+    let allocated = measure(|| {
+        scanned = database.scan(&mut |_, value| {
+            seen += value.len() as u64;
+            Ok(())
+        });
+    });
+    scanned.unwrap();
+    assert!(seen > CACHE_BYTES + CACHE_BYTES / 3, "{seen} bytes are too few to tell");
+    assert!(allocated.bytes_max < CACHE_BYTES, "{} bytes at once", allocated.bytes_max);
 }
 
 /// Commits of all sizes. After each sync a note says so, which is seen from outside.
